@@ -1,0 +1,1 @@
+"""Wing: what was measured. Knows no RDM and no network."""

@@ -1,0 +1,1 @@
+"""Wing: the network and its images. Knows no brain and no RDM."""

@@ -1,0 +1,1 @@
+"""Figures from RDMs, scores, maps and tables; knows no wing."""

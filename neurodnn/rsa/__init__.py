@@ -1,0 +1,1 @@
+"""Wing: representational geometry. Knows no brain and no network."""

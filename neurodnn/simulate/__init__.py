@@ -1,0 +1,1 @@
+"""Simulated data with a planted answer, and the network and images that go with them."""

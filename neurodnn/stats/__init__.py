@@ -1,0 +1,1 @@
+"""Wing: inference on scores. Arrays in, p values out."""
