@@ -1,0 +1,220 @@
+"""Derivatives: a file, its sidecar, and whether both are what a run would make again."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .._checks import DataWarning, InputError, message
+from .serialize import json_bytes, to_bytes
+from .tables import read_json
+from .writing import sha256_file, write_atomic, write_together
+
+_ENDINGS = (".nii.gz", ".func.gii", ".surf.gii", ".shape.gii", ".label.gii", ".tsv.gz")
+
+#: Keys of an input's sidecar that may pass into an output's. Everything else stays behind: input
+#: sidecars hold names, dates, places and serial numbers.
+INHERITED_KEYS = frozenset(
+    {
+        "RepetitionTime", "Resolution", "Density", "SkullStripped", "SpatialReference", "Space",
+        "TaskName", "Type", "Units",
+    }
+)  # fmt: skip
+
+
+class State(enum.Enum):
+    """What stands under the name of a derivative."""
+
+    ABSENT = "absent"  #: nothing, or one of the pair only: a run was killed between the two
+    DONE = "done"  #: data and sidecar agree, made from the same input and parameters
+    OTHER = "other"  #: whole, but made from other input or parameters
+    DAMAGED = "damaged"  #: the data are not those whose hash the sidecar holds
+    FOREIGN = "foreign"  #: a sidecar without our hash: another program's file
+
+
+def sidecar_path(path: str | Path) -> Path:
+    """Return the path of the JSON sidecar of a data file.
+
+    Examples
+    --------
+    >>> sidecar_path("sub-01_desc-searchlight_statmap.nii.gz").name
+    'sub-01_desc-searchlight_statmap.json'
+    """
+    path = Path(path)
+    for ending in _ENDINGS:
+        if path.name.endswith(ending):
+            return path.with_name(path.name.removesuffix(ending) + ".json")
+    return path.with_name(path.name.removesuffix(path.suffix) + ".json")
+
+
+def derivative_state(
+    path: str | Path, input_hash: str | None, parameter_hash: str | None
+) -> State:
+    """Return what stands under the name of a derivative; the content is hashed, not trusted.
+
+    Parameters
+    ----------
+    path : path
+        The data file; its sidecar stands beside it.
+    input_hash, parameter_hash : str or None
+        What the run would write as ``InputHash`` and ``ParameterHash``.
+
+    Examples
+    --------
+    >>> derivative_state("no-such_statmap.nii.gz", "a", "b").value
+    'absent'
+    """
+    path, side = Path(path), sidecar_path(path)
+    if not path.exists() or not side.exists():
+        return State.ABSENT
+    try:
+        sidecar = read_json(side)
+    except InputError:
+        return State.DAMAGED
+    if "SHA256" not in sidecar:
+        return State.FOREIGN
+    if sidecar["SHA256"] != sha256_file(path):
+        return State.DAMAGED
+    same = (sidecar.get("InputHash"), sidecar.get("ParameterHash")) == (input_hash, parameter_hash)
+    return State.DONE if same else State.OTHER
+
+
+def is_done(
+    path: str | Path, input_hash: str, parameter_hash: str, *, overwrite: bool = False
+) -> bool:
+    """Return whether a derivative exists, is whole, and comes of the same input and parameters.
+
+    Parameters
+    ----------
+    path : path
+        The data file.
+    input_hash, parameter_hash : str
+        Hashes of what goes in and of the options.
+    overwrite : bool, default False
+        Whether another result under this name may be replaced; then the answer is False.
+
+    Returns
+    -------
+    bool
+        True: skip it. False: make it; absent, damaged (a `DataWarning` says so), or to be
+        overwritten.
+
+    Raises
+    ------
+    InputError
+        If a whole result of other input or parameters, or a foreign file, stands there and
+        `overwrite` is False.
+
+    Examples
+    --------
+    >>> is_done("no-such_statmap.nii.gz", "a", "b")
+    False
+    """
+    state = derivative_state(path, input_hash, parameter_hash)
+    if state is State.DONE:
+        return not overwrite
+    _judge(state, Path(path), overwrite)
+    return False
+
+
+def _judge(state: State, path: Path, overwrite: bool) -> None:
+    """Warn of what is replaced without being asked; refuse what must be asked for."""
+    if overwrite or state is State.ABSENT:
+        return
+    if state is State.DAMAGED:
+        note = "the content does not match the hash in its sidecar; it is made anew"
+        warnings.warn(message(str(path), note), DataWarning, stacklevel=3)
+        return
+    faults = {
+        State.OTHER: "exists, made from other input or with other options",
+        State.FOREIGN: "exists, and its sidecar says nothing of having been made here",
+    }
+    remedy = "Give --overwrite to replace it, or another output folder."
+    raise InputError(message(str(path), faults[state], remedy=remedy))
+
+
+def write_derivative(
+    path: str | Path,
+    obj: object,
+    sidecar: Mapping[str, Any] | None = None,
+    *,
+    overwrite: bool = False,
+) -> str:
+    """Write an object and its sidecar, each whole or not at all, and return the data's sha256.
+
+    The sidecar, which carries the hash of the data (``SHA256``), gets its name first: a run
+    killed between the two leaves a sidecar without data, or one whose hash disagrees, and either
+    counts as not done. Equal objects give equal bytes, with no date in them.
+
+    Parameters
+    ----------
+    path : path
+        The final name. Missing folders are made.
+    obj : object
+        nibabel NIfTI image (``.nii.gz``) or GIFTI image (``.func.gii``), rsatoolbox ``RDMs``
+        (``.h5``), DataFrame (``.tsv``), matplotlib Figure (``.png``, ``.svg``), str (``.html``,
+        ``.md``, ``.txt``) or dict (``.json``).
+    sidecar : mapping, optional
+        Keys of the JSON sidecar; ``InputHash`` and ``ParameterHash`` make it resumable. Without
+        one, only the data are written and a file of that name is replaced: for pages, pictures
+        and summaries, which are made anew from what is there.
+    overwrite : bool, default False
+        Whether a result of other input or parameters may be replaced. The old file stays whole
+        until then.
+
+    Returns
+    -------
+    str
+        sha256 of the data file's bytes.
+
+    Raises
+    ------
+    InputError
+        If the object does not fit the name, holds what the format cannot, or another result
+        stands there and `overwrite` is False.
+    WriteError
+        If the disk, quota or permissions do not allow it; nothing new stands under the name.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, pandas
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     table = pandas.DataFrame({"time": [0.1], "rho": [0.5]})
+    ...     path = pathlib.Path(folder) / "sub-01_timeseries.tsv"
+    ...     digest = write_derivative(path, table, {"InputHash": "a", "ParameterHash": "b"})
+    ...     is_done(path, "a", "b")
+    True
+    """
+    path = Path(path)
+    content = to_bytes(obj, path)
+    if sidecar is None:
+        return write_atomic(path, content)
+    if path.suffix == ".json":
+        raise InputError(message(str(path), "a JSON file can have no sidecar of its own"))
+    input_hash, parameter_hash = sidecar.get("InputHash"), sidecar.get("ParameterHash")
+    state = derivative_state(path, input_hash, parameter_hash)
+    _judge(state, path, overwrite)
+    digest = hashlib.sha256(content).hexdigest()
+    side = json_bytes({**sidecar, "SHA256": digest})
+    write_together([(sidecar_path(path), side, None), (path, content, None)])
+    return digest
+
+
+def inherited_fields(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an input's sidecar that an output's may carry on.
+
+    Parameters
+    ----------
+    sidecar : mapping
+        As given by `read_sidecar`.
+
+    Examples
+    --------
+    >>> inherited_fields({"RepetitionTime": 2, "PatientName": "X"})
+    {'RepetitionTime': 2}
+    """
+    return {key: value for key, value in sidecar.items() if key in INHERITED_KEYS}
