@@ -1,0 +1,279 @@
+"""Brain maps as rows of slices, one row per layer, on one colour scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurodnn._checks import InputError, check_number, message
+from neurodnn.plotting import _slices, _style
+from neurodnn.plotting._style import score_limit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_GAP = 12  # mm between slices
+_ROW = 1.42  # inches between rows
+_TITLE, _FOOT = 0.42, 0.62  # inches above the first and below the last row
+
+
+def plot_layer_maps(
+    images: Mapping[str, Any],
+    *,
+    background: Any = None,
+    vmax: float | None = None,
+    threshold: float | None = None,
+    slices: Sequence[tuple[str, float]] | None = None,
+    outlines: Mapping[str, Any] | None = None,
+    unit: str = "score",
+    title: str | None = None,
+) -> Figure:
+    """Return a figure with one row of brain slices per map, all on the same colour scale.
+
+    Every pixel is a point in millimetres that is looked up through the image's affine (nearest
+    voxel, no smoothing), so storage order cannot flip a picture. Left is drawn on the left, and
+    every slice that has sides is marked L and R.
+
+    Parameters
+    ----------
+    images : mapping of str to 3-D nibabel image
+        Layer name -> map. NaN is not drawn.
+    background : 3-D nibabel image, "extent" or None
+        What lies below. None, the default, is the MNI brain that nilearn ships: right for maps
+        in an MNI space only. ``"extent"`` shows in plain grey where the maps have values: right
+        for any space.
+    vmax : float, optional
+        Value at the strong end of the colours, > 0. Default: over all maps, the 99.9th
+        percentile of absolute values, but never below 0.75 of the largest one.
+    threshold : float, optional
+        Draw only values whose size reaches it. Default: no threshold; values below a third of
+        `vmax` fade into the anatomy.
+    slices : sequence of (str, float), optional
+        Cuts as ``("x", -20.0)``, position in mm. Default: for each map the three cuts through
+        its peak, then five horizontal cuts that all maps share.
+    outlines : mapping of str to 3-D nibabel image, optional
+        Layer name -> image, nonzero where a dark line is to be drawn around, such as the voxels
+        with p < 0.05.
+    unit : str
+        Label of the colour bar, such as ``"Spearman rho"``.
+    title : str, optional
+        Heading.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        183 mm wide; save it with ``figure.savefig("maps.png", dpi=300)``.
+
+    Raises
+    ------
+    InputError
+        If there is no map, a map is not 3-D, or a number is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np, nibabel as nib
+    >>> data = np.zeros((10, 12, 10), dtype=np.float32)
+    >>> data[2, 4, 5] = 0.3
+    >>> image = nib.Nifti1Image(data, np.diag([10.0, 10.0, 10.0, 1.0]))
+    >>> figure = plot_layer_maps({"features.2": image}, background="extent", unit="Spearman rho")
+    >>> len(figure.axes)
+    2
+    """
+    volumes = _read_maps(images)
+    limit = _limit(volumes, vmax)
+    if threshold is not None:
+        check_number("threshold", threshold, minimum=0)
+    underlay = _underlay(background, list(images.values()))
+    signed = any(np.nanmin(data, initial=0) < 0 for data, _ in volumes.values())
+    figure = _style.new_figure(
+        _style.PAGE_WIDTH, (_TITLE if title else 0.12) + _ROW * len(volumes) + _FOOT
+    )
+    for number, (label, (data, affine)) in enumerate(volumes.items()):
+        cuts = list(slices) if slices is not None else default_slices(data, affine, underlay)
+        edge = _edge(outlines, label)
+        row = _compose(cuts, underlay, (data, affine), edge, (limit, threshold, signed))
+        peak = None if slices is not None else _slices.peak_position(data, affine)
+        _draw_row(figure, number, title is not None, (label, row, cuts, underlay, peak))
+    _colour_bar(figure, limit, signed, unit, _beyond(volumes, limit))
+    _style.figure_title(figure, title, space=_TITLE)
+    return figure
+
+
+def default_slices(
+    data: np.ndarray, affine: np.ndarray, underlay: _slices.Underlay
+) -> list[tuple[str, float]]:
+    """Three cuts through the map's peak, then five horizontal ones shared by all maps."""
+    x, y, z = _slices.peak_position(data, affine)
+    cuts = [("x", float(x)), ("y", float(y)), ("z", float(z))]
+    low, high = underlay.low[2], underlay.high[2]
+    shared = np.round(low + (high - low) * np.array([0.26, 0.38, 0.5, 0.62, 0.76]))
+    return cuts + [("z", float(position)) for position in shared]
+
+
+def _read_maps(images: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    if not isinstance(images, Mapping) or not images:
+        raise InputError(
+            message("images", "needs at least one map", got=type(images).__name__,
+                    allowed="a mapping of layer name to 3-D image")
+        )  # fmt: skip
+    volumes = {}
+    for label, image in images.items():
+        data = np.asarray(image.get_fdata(dtype=np.float32))
+        if data.ndim == 4 and data.shape[3] == 1:
+            data = data[..., 0]
+        if data.ndim != 3:
+            raise InputError(
+                message(f"images[{label!r}]", "is not a 3-D map", got=data.shape,
+                        remedy="Give one 3-D image per layer.")
+            )  # fmt: skip
+        volumes[str(label)] = (data, np.asarray(image.affine, dtype=float))
+    return volumes
+
+
+def _limit(volumes: Mapping[str, tuple[np.ndarray, np.ndarray]], vmax: float | None) -> float:
+    if vmax is None:
+        return score_limit(volumes[label][0] for label in volumes)
+    return check_number("vmax", vmax, minimum=0, strict=True)
+
+
+def _underlay(background: Any, images: list) -> _slices.Underlay:
+    if background is None:
+        return _slices.template_underlay()
+    if isinstance(background, str):
+        if background != "extent":
+            raise InputError(
+                message("background", "is not known", got=background,
+                        allowed="None, 'extent' or a 3-D image")
+            )  # fmt: skip
+        return _slices.extent_underlay(images)
+    return _slices.image_underlay(background)
+
+
+def _edge(outlines: Mapping[str, Any] | None, label: str):
+    if outlines is None or label not in outlines:
+        return None
+    image = outlines[label]
+    inside = np.nan_to_num(np.asarray(image.get_fdata(dtype=np.float32))) != 0
+    return inside.astype(np.float32), np.asarray(image.affine, dtype=float)
+
+
+def _beyond(volumes: Mapping[str, tuple[np.ndarray, np.ndarray]], limit: float) -> str:
+    """Which ends of the colour bar are pointed: values exist beyond the colours."""
+    above = any(np.nanmax(data, initial=0) > limit for data, _ in volumes.values())
+    below = any(np.nanmin(data, initial=0) < -limit for data, _ in volumes.values())
+    return {(0, 0): "neither", (1, 0): "max", (0, 1): "min", (1, 1): "both"}[above, below]
+
+
+def _colours(values: np.ndarray, limit: float, signed: bool) -> np.ndarray:
+    if signed:
+        return _style.diverging_map()(np.clip(values / (2 * limit) + 0.5, 0, 1))[..., :3]
+    return _style.sequential_map()(np.clip(values / limit, 0, 1))[..., :3]
+
+
+def _compose(cuts, underlay, volume, edge, scale) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+    """One row as RGB, and for each slice its left column, its right column and its top row."""
+    limit, threshold, signed = scale
+    pictures = []
+    for cut in cuts:
+        points = _slices.plane(cut, underlay.low, underlay.high, 1.0)
+        picture = _slices.grey_picture(underlay, points)
+        values = _slices.sample(*volume, points)
+        alpha = _slices.opacity(values, limit, threshold)[..., None]
+        colours = _colours(np.nan_to_num(values), limit, signed)
+        picture = picture * (1 - alpha) + colours * alpha
+        if edge is not None:
+            inside = np.nan_to_num(_slices.sample(*edge, points)) > 0
+            picture[_slices.outline(inside)] = 0.08
+        pictures.append(picture)
+    height = max(picture.shape[0] for picture in pictures)
+    width = sum(picture.shape[1] + _GAP for picture in pictures) - _GAP
+    row = np.ones((height, width, 3))
+    places, left = [], 0
+    for picture in pictures:
+        rows, columns = picture.shape[:2]
+        top = (height - rows) // 2
+        row[top : top + rows, left : left + columns] = picture
+        places.append((left, left + columns, top))
+        left += columns + _GAP
+    return row, places
+
+
+def _draw_row(figure, number: int, titled: bool, content) -> None:
+    label, (picture, places), cuts, underlay, peak = content
+    rows, columns = picture.shape[:2]
+    total, width = figure.get_figheight(), figure.get_figwidth()
+    side = 0.012
+    height = (1 - 2 * side) * width * rows / columns
+    top = total - (_TITLE if titled else 0.12) - number * _ROW - 0.34
+    shrink = min(1.0, (_ROW - 0.36) / height)
+    box = (side, (top - height * shrink) / total, (1 - 2 * side) * shrink, height * shrink / total)
+    axes = figure.add_axes(box)
+    axes.imshow(picture, extent=(0, columns, rows, 0), interpolation="antialiased")
+    axes.set_axis_off()
+    figure.text(
+        side, (top + 0.24) / total, _style.plain(label, 60),
+        fontsize=_style.TEXT, fontweight="bold", color=_style.INK, va="center",
+    )  # fmt: skip
+    for cut, place in zip(cuts, places, strict=True):
+        _mark_slice(axes, cut, place, rows)
+        if peak is not None and cut in zip("xyz", map(float, peak), strict=True):
+            _cross(axes, cut, place, underlay, peak)
+
+
+def _mark_slice(axes, cut: tuple[str, float], place: tuple[int, int, int], rows: int) -> None:
+    """Position in mm above the slice; L and R, or P and A, at its lower corners."""
+    left, right, _ = place
+    number = f"{cut[1]:+.0f}".replace("-", "\N{MINUS SIGN}")
+    number = "0" if number[1:] == "0" else number
+    axes.text(
+        (left + right) / 2, -4, f"{cut[0]} = {number} mm",
+        fontsize=_style.SMALL - 1, color=_style.FAINT, ha="center", va="bottom",
+    )  # fmt: skip
+    names = ("P", "A") if cut[0] == "x" else ("L", "R")
+    weight = "normal" if cut[0] == "x" else "bold"
+    for name, position, align in zip(names, (left + 3, right - 3), ("left", "right"), strict=True):
+        axes.text(
+            position, rows, name,
+            fontsize=_style.SMALL - 0.5, color=_style.INK, fontweight=weight,
+            ha=align, va="bottom",
+        )  # fmt: skip
+
+
+def _cross(axes, cut, place, underlay, peak) -> None:
+    """Thin lines through the peak that leave the peak itself free."""
+    right_axis, up_axis = _slices.DRAWN[cut[0]]
+    left, right, top = place
+    column = left + peak[right_axis] - underlay.low[right_axis]
+    span = underlay.high[up_axis] - underlay.low[up_axis]
+    row = top + underlay.high[up_axis] - peak[up_axis]
+    style = {"color": _style.INK, "linewidth": 0.4, "alpha": 0.55}
+    for start, end in ((left, column - 9), (column + 9, right)):
+        axes.plot((start, end), (row, row), **style)
+    for start, end in ((top, row - 9), (row + 9, top + span)):
+        axes.plot((column, column), (start, end), **style)
+
+
+def _colour_bar(figure, limit: float, signed: bool, unit: str, extend: str) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    total = figure.get_figheight()
+    axes = figure.add_axes((0.32, 0.34 / total, 0.36, 0.085 / total))
+    colours = _style.diverging_map() if signed else _style.sequential_map()
+    scale = ScalarMappable(Normalize(-limit if signed else 0.0, limit), colours)
+    bar = figure.colorbar(scale, cax=axes, orientation="horizontal", extend=extend)
+    bar.set_label(_style.plain(unit, 60), fontsize=_style.SMALL, color=_style.INK, labelpad=2)
+    bar.ax.tick_params(labelsize=_style.SMALL - 0.5, length=2, width=0.5, labelcolor=_style.INK)
+    bar.set_ticks(_round_ticks(limit, signed))
+    bar.outline.set_linewidth(0.4)
+
+
+def _round_ticks(limit: float, signed: bool) -> list[float]:
+    """Zero and round numbers within the limit, at most five of them."""
+    step = 10.0 ** np.floor(np.log10(limit))
+    step *= next((factor for factor in (5, 2, 1, 0.5) if factor * step * 2 <= limit * 1.0001), 0.5)
+    count = int(limit / step + 1e-6)
+    positive = [round(step * number, 12) for number in range(1, count + 1)]
+    return ([-value for value in reversed(positive)] if signed else []) + [0.0, *positive]

@@ -1,0 +1,252 @@
+"""Regions x layers: how well each layer's geometry fits each region, under its noise ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neurodnn._checks import InputError, closest, message
+from neurodnn.plotting import _style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_TITLE, _FOOT = 0.42, 0.3  # inches
+_NEEDED = ("region", "reference", "score")
+
+
+def plot_regions(
+    table: pd.DataFrame,
+    *,
+    ceilings: Mapping[str, tuple[float, float]] | None = None,
+    alpha: float = 0.05,
+    p_meaning: str = "p values as given in the table",
+    unit: str = "Spearman rho",
+    ncols: int = 3,
+    title: str | None = None,
+) -> Figure:
+    """Return a figure with one panel per region: scores over layers under the noise ceiling.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per region and reference, and per subject and group where there are any, with
+        columns ``region``, ``reference`` (the layer), ``score``; optional ``subject`` (dots are
+        drawn, and the mean with its standard error), ``group`` (a line each, such as a network)
+        and ``p`` (the same for all subjects of a cell). Order of first appearance is kept.
+    ceilings : mapping of str to (float, float), optional
+        Region -> lower and upper noise ceiling, drawn as a band.
+    alpha : float
+        A star marks cells whose p is below it. Default 0.05.
+    p_meaning : str
+        What the p values are, printed beside the star's meaning: which test, over what, and
+        corrected or not.
+    unit : str
+        Label of the vertical axis. Default ``"Spearman rho"``.
+    ncols : int
+        Panels in a row. Default 3.
+    title : str, optional
+        Heading.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        183 mm wide.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, a score is given twice, or the table is empty.
+
+    References
+    ----------
+    Nili H. et al. (2014). A toolbox for representational similarity analysis. PLoS
+    Computational Biology 10, e1003553 (the noise ceiling and its band).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"region": ["V1", "V1", "IT", "IT"],
+    ...                       "reference": ["features.2", "features.12"] * 2,
+    ...                       "score": [0.12, 0.05, 0.08, 0.2]})
+    >>> figure = plot_regions(table, ceilings={"V1": (0.15, 0.22), "IT": (0.3, 0.36)})
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['V1', 'IT']
+    """
+    _check(table, ncols)
+    regions = list(dict.fromkeys(table["region"].astype(str)))
+    references = list(dict.fromkeys(table["reference"].astype(str)))
+    groups = _groups(table)
+    figure, places = _layout(len(regions), ncols, title is not None, len(groups) > 1)
+    limits = _limits(table, ceilings, regions)
+    for number, (region, place) in enumerate(zip(regions, places, strict=True)):
+        axes = figure.add_axes(place)
+        axes.set_ylim(*limits)
+        rows = table[table["region"].astype(str) == region]
+        if ceilings is not None and region in ceilings:
+            _draw_ceiling(axes, ceilings[region], label=number == 0)
+        _draw_groups(axes, rows, groups, references, alpha)
+        _dress(axes, region, references, unit if number % ncols == 0 else None)
+    _legend(figure, groups)
+    _footnote(figure, table, alpha, p_meaning, ceilings is not None)
+    _style.figure_title(figure, title, space=_TITLE)
+    return figure
+
+
+def _check(table: pd.DataFrame, ncols: int) -> None:
+    if ncols < 1:
+        raise InputError(message("ncols", "must be at least 1", got=ncols))
+    for column in _NEEDED:
+        if column not in table.columns:
+            near = closest(column, table.columns)
+            raise InputError(
+                message("table", f"has no column {column!r}", got=list(map(str, table.columns)),
+                        remedy=f"Did you mean {near}?" if near else None)
+            )  # fmt: skip
+    if not len(table):
+        raise InputError(message("table", "has no rows"))
+    keys = [name for name in ("region", "reference", "subject", "group") if name in table]
+    twice = table.duplicated(keys)
+    if twice.any():
+        got = table.loc[twice, keys].iloc[0].to_dict()
+        raise InputError(message("table", "has two scores for one cell", got=got))
+
+
+def _groups(table: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(table["group"].astype(str))) if "group" in table else [""]
+
+
+def _layout(count: int, ncols: int, titled: bool, legend: bool):
+    columns, rows = min(count, ncols), -(-count // ncols)
+    width = _style.PAGE_WIDTH if columns > 1 else 3.6
+    head = (_TITLE if titled else 0.12) + (0.26 if legend else 0.0)
+    panel, gap, left = 1.75, 0.3, 0.55
+    side = (width - left - 0.1 - gap * (columns - 1)) / columns
+    step = panel + 1.0
+    height = head + rows * step + _FOOT
+    figure = _style.new_figure(width, height)
+    places = []
+    for number in range(count):
+        row, column = divmod(number, ncols)
+        bottom = height - head - 0.22 - row * step - panel
+        places.append(
+            ((left + column * (side + gap)) / width, bottom / height, side / width, panel / height)
+        )
+    return figure, places
+
+
+def _limits(table, ceilings, regions) -> tuple[float, float]:
+    values = table["score"].to_numpy(dtype=float)
+    values = values[np.isfinite(values)]
+    bands = [value for region in regions for value in (ceilings or {}).get(region, ())]
+    low, high = min([0.0, *values, *bands]), max([0.0, *values, *bands])
+    room = (high - low) or 1.0
+    return low - (0.06 * room if low < 0 else 0), high + 0.14 * room
+
+
+def _draw_ceiling(axes, band: Sequence[float], label: bool) -> None:
+    lower, upper = band
+    axes.axhspan(lower, upper, color="#d5dbe1", linewidth=0, zorder=0)
+    if label:
+        axes.text(
+            0.99, upper, "noise ceiling", transform=axes.get_yaxis_transform(),
+            fontsize=_style.SMALL - 0.5, color=_style.FAINT, ha="right", va="bottom",
+        )  # fmt: skip
+
+
+def _draw_groups(axes, rows, groups: list[str], references: list[str], alpha: float) -> None:
+    width = 0.5 if len(groups) > 1 else 0.0
+    offsets = np.linspace(-width / 2, width / 2, len(groups)) if len(groups) > 1 else [0.0]
+    for number, (group, offset) in enumerate(zip(groups, offsets, strict=True)):
+        part = rows[rows["group"].astype(str) == group] if "group" in rows else rows
+        colour = _style.CATEGORIES[number % len(_style.CATEGORIES)]
+        marker = _style.MARKERS[number % len(_style.MARKERS)]
+        means = np.full(len(references), np.nan)
+        for place, reference in enumerate(references):
+            cell = part[part["reference"].astype(str) == reference]
+            scores = cell["score"].to_numpy(dtype=float)
+            scores = scores[np.isfinite(scores)]
+            if scores.size:
+                means[place] = scores.mean()
+                _draw_cell(axes, place + offset, scores, colour, _starred(cell, alpha))
+        axes.plot(
+            np.arange(len(references)) + offset, means, color=colour, linewidth=1.1,
+            marker=marker, markersize=4, markeredgecolor="white", markeredgewidth=0.5, zorder=4,
+            label=_style.plain(group),
+        )  # fmt: skip
+
+
+def _draw_cell(axes, x: float, scores: np.ndarray, colour: str, star: bool) -> None:
+    """Subjects as dots, the standard error of their mean as a bar, a star above them."""
+    top = scores.mean()
+    if scores.size > 1:
+        # spread by rank, not by chance: the same table gives the same picture
+        spread = np.linspace(-0.08, 0.08, scores.size)
+        axes.plot(
+            x + spread, scores, linestyle="none", marker="o", markersize=2.2, color=colour,
+            alpha=0.28, markeredgewidth=0, zorder=2,
+        )  # fmt: skip
+        error = scores.std(ddof=1) / np.sqrt(scores.size)
+        axes.plot((x, x), (top - error, top + error), color=colour, linewidth=1.1, zorder=3)
+        top = scores.max()
+    if star:
+        axes.annotate(
+            "*", (x, top), xytext=(0, -1), textcoords="offset points", ha="center", va="bottom",
+            fontsize=_style.TEXT + 2, color=colour, annotation_clip=False,
+        )  # fmt: skip
+
+
+def _starred(cell, alpha: float) -> bool:
+    if "p" not in cell:
+        return False
+    values = cell["p"].to_numpy(dtype=float)
+    return bool(values.size and np.nanmin(values, initial=1.0) < alpha)
+
+
+def _dress(axes, region: str, references: list[str], unit: str | None) -> None:
+    _style.quiet_axes(axes)
+    axes.axhline(0, color=_style.FAINT, linewidth=0.6, zorder=1)
+    axes.set_xlim(-0.5, len(references) - 0.5)
+    labels = [_style.plain(reference, 16) for reference in references]
+    long = max(map(len, labels)) * len(labels) > 26
+    axes.set_xticks(
+        range(len(labels)), labels, rotation=40 if long else 0, ha="right" if long else "center",
+        rotation_mode="anchor",
+    )  # fmt: skip
+    axes.set_title(
+        _style.plain(region, 28), loc="left", fontsize=_style.TEXT, fontweight="bold",
+        color=_style.INK, pad=5,
+    )  # fmt: skip
+    if unit is not None:
+        axes.set_ylabel(_style.plain(unit, 40), fontsize=_style.SMALL + 0.5, color=_style.INK)
+
+
+def _legend(figure, groups: list[str]) -> None:
+    if len(groups) < 2:
+        return
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    top = figure.axes[0].get_position().y1 + 0.5 / figure.get_figheight()
+    figure.legend(
+        handles, labels, loc="upper left", bbox_to_anchor=(0.06, top), ncols=len(groups),
+        frameon=False, fontsize=_style.SMALL + 0.5, handlelength=1.6, columnspacing=1.6,
+        borderaxespad=0,
+    )  # fmt: skip
+
+
+def _footnote(figure, table, alpha: float, p_meaning: str, band: bool) -> None:
+    notes = []
+    if "p" in table:
+        notes.append(f"* p < {alpha:g} ({p_meaning})")
+    if "subject" in table:
+        count = table["subject"].nunique()
+        notes.append(f"dots: {count} subjects; bars: standard error of the mean")
+    if band:
+        notes.append("band: lower to upper noise ceiling")
+    text = ". ".join(_style.plain(note, 150) for note in notes)
+    figure.text(
+        0.012, 0.1 / figure.get_figheight(), text, fontsize=_style.SMALL - 0.5,
+        color=_style.FAINT, va="bottom", wrap=True,
+    )  # fmt: skip
