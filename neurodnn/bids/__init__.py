@@ -8,8 +8,9 @@ from .derivatives import (
     sidecar_path,
     write_derivative,
 )
-from .files import Filter, find_bids_files, find_derivatives, find_sessions, find_subjects
-from .files import read_sidecar
+from .description import BIDSIGNORE, dataset_description, write_description
+from .files import Filter, find_bids_files, find_derivatives, read_sidecar
+from .locks import lock_output
 from .names import (
     LAYER_ENTITY,
     MODEL_ENTITY,
@@ -20,7 +21,9 @@ from .names import (
     check_unique_labels,
     parse_name,
 )
-from .paths import bids_uri, relative_path, resolve_inside
+from .owners import remove_leftovers
+from .paths import bids_uri, relative_path, resolve_inside, user_path
+from .subjects import find_sessions, find_subjects
 from .tables import (
     read_json,
     read_numbers,
@@ -29,9 +32,10 @@ from .tables import (
     require_file,
     same_text,
 )
-from .writing import WriteError, remove_leftovers, sha256_file, write_atomic, write_together
+from .writing import WriteError, sha256_file, write_atomic, write_together
 
 __all__ = [
+    "BIDSIGNORE",
     "Entities",
     "Filter",
     "LAYER_ENTITY",
@@ -43,6 +47,7 @@ __all__ = [
     "build_name",
     "check_label",
     "check_unique_labels",
+    "dataset_description",
     "derivative_state",
     "find_bids_files",
     "find_derivatives",
@@ -50,6 +55,7 @@ __all__ = [
     "find_subjects",
     "inherited_fields",
     "is_done",
+    "lock_output",
     "parse_name",
     "read_json",
     "read_numbers",
@@ -63,7 +69,9 @@ __all__ = [
     "same_text",
     "sha256_file",
     "sidecar_path",
+    "user_path",
     "write_atomic",
     "write_derivative",
+    "write_description",
     "write_together",
 ]

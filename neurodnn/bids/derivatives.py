@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._checks import DataWarning, InputError, message
+from .paths import user_path
 from .serialize import json_bytes, to_bytes
 from .tables import read_json
 from .writing import sha256_file, write_atomic, write_together
@@ -68,7 +69,8 @@ def derivative_state(
     >>> derivative_state("no-such_statmap.nii.gz", "a", "b").value
     'absent'
     """
-    path, side = Path(path), sidecar_path(path)
+    path = user_path(path)
+    side = sidecar_path(path)
     if not path.exists() or not side.exists():
         return State.ABSENT
     try:
@@ -117,7 +119,7 @@ def is_done(
     state = derivative_state(path, input_hash, parameter_hash)
     if state is State.DONE:
         return not overwrite
-    _judge(state, Path(path), overwrite)
+    _judge(state, user_path(path), overwrite)
     return False
 
 
@@ -161,7 +163,8 @@ def write_derivative(
     sidecar : mapping, optional
         Keys of the JSON sidecar; ``InputHash`` and ``ParameterHash`` make it resumable. Without
         one, only the data are written and a file of that name is replaced: for pages, pictures
-        and summaries, which are made anew from what is there.
+        and summaries, which are made anew from what is there. A whole pair that is the same
+        already is left alone.
     overwrite : bool, default False
         Whether a result of other input or parameters may be replaced. The old file stays whole
         until then.
@@ -189,16 +192,20 @@ def write_derivative(
     ...     is_done(path, "a", "b")
     True
     """
-    path = Path(path)
+    path = user_path(path)
     content = to_bytes(obj, path)
     if sidecar is None:
         return write_atomic(path, content)
     if path.suffix == ".json":
         raise InputError(message(str(path), "a JSON file can have no sidecar of its own"))
     input_hash, parameter_hash = sidecar.get("InputHash"), sidecar.get("ParameterHash")
-    state = derivative_state(path, input_hash, parameter_hash)
-    _judge(state, path, overwrite)
     digest = hashlib.sha256(content).hexdigest()
+    state = derivative_state(path, input_hash, parameter_hash)
+    if state is State.DONE and not overwrite:
+        if read_json(sidecar_path(path))["SHA256"] == digest:
+            return digest  # nothing to do; the file's date stays
+        state = State.OTHER
+    _judge(state, path, overwrite)
     side = json_bytes({**sidecar, "SHA256": digest})
     write_together([(sidecar_path(path), side, None), (path, content, None)])
     return digest

@@ -22,9 +22,11 @@ Entities = dict[str, str]
 MODEL_ENTITY = "model"
 LAYER_ENTITY = "layer"
 
+#: The order of BIDS 1.11, then the words of derivatives; ``desc`` stands last.
 ENTITY_ORDER = (
-    "sub", "ses", "sample", "task", "acq", "ce", "rec", "dir", "run", "echo", "part", "hemi",
-    "space", "split", "recording", "chunk", "seg", "res", "den", "label", "condition",
+    "sub", "ses", "cohort", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc",
+    "stain", "rec", "dir", "run", "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi",
+    "space", "split", "recording", "chunk", "seg", "scale", "res", "den", "label", "condition",
     "contrast", MODEL_ENTITY, LAYER_ENTITY, "stat", "desc",
 )  # fmt: skip
 

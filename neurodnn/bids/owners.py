@@ -19,12 +19,18 @@ ABANDONED_AFTER = 24 * 3600.0
 def machine_tag() -> str:
     """Return eight hexadecimal digits for this machine; the name itself is nobody's business.
 
+    Containers of one machine count their processes apart, so each is a machine of its own.
+
     Examples
     --------
     >>> len(machine_tag())
     8
     """
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    try:
+        processes = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        processes = ""
+    return hashlib.sha256((socket.gethostname() + processes).encode()).hexdigest()[:8]
 
 
 def process_start(pid: int) -> str | None:
@@ -94,3 +100,36 @@ def is_owner_alive(tag: str, path: Path, *, abandoned_after: float = ABANDONED_A
         return time.time() - path.stat().st_mtime < abandoned_after
     except OSError:
         return False
+
+
+def remove_leftovers(folder: str | os.PathLike[str], *, deep: bool = True) -> list[Path]:
+    """Remove temporaries that killed runs left in a folder; return what was removed.
+
+    A temporary goes only if its owner is dead: a process of this machine that no longer runs,
+    or another machine's that has not touched the file for a day.
+
+    Parameters
+    ----------
+    folder : path
+        An output folder; one that does not exist gives an empty list.
+    deep : bool, default True
+        Whether the folders below are looked at too.
+
+    Examples
+    --------
+    >>> remove_leftovers("no-such-folder")
+    []
+    """
+    removed = []
+    for where, below, names in os.walk(folder):
+        if not deep:
+            below.clear()
+        for name in names:
+            if not (name.startswith(".") and name.endswith(".tmp")):
+                continue
+            path = Path(where, name)
+            parts = name.rsplit(".", 3)
+            if len(parts) == 4 and not is_owner_alive(parts[1], path):
+                path.unlink(missing_ok=True)
+                removed.append(path)
+    return sorted(removed)

@@ -10,6 +10,46 @@ from pathlib import Path
 from .._checks import InputError, message
 
 
+def user_path(value: str | os.PathLike[str]) -> Path:
+    """Return `value` as a path, with ``~`` for the home folder unless a file bears that name.
+
+    The shell expands ``~`` only at the start of a word, not in ``fmriprep=~/data``.
+
+    Examples
+    --------
+    >>> user_path("data/sub-01").as_posix()
+    'data/sub-01'
+    """
+    path = Path(value)
+    if not path.parts or not path.parts[0].startswith("~") or os.path.lexists(path):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise InputError(message(str(path), "names no home folder known here")) from error
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """Return `path` from the root of the file system, as written: links are not followed.
+
+    Raises
+    ------
+    InputError
+        If the path is relative and the working folder has been deleted.
+
+    Examples
+    --------
+    >>> absolute("/data/x/../y").as_posix()
+    '/data/y'
+    """
+    try:
+        return Path(os.path.abspath(path))
+    except FileNotFoundError as error:
+        remedy = "Change to a folder that exists, or give paths that begin with /."
+        fault = "is relative, and the working folder has been deleted"
+        raise InputError(message(str(path), fault, remedy=remedy)) from error
+
+
 def resolve_inside(
     value: str | os.PathLike[str],
     root: str | os.PathLike[str],
@@ -17,14 +57,14 @@ def resolve_inside(
     allowed: Iterable[str | os.PathLike[str]] = (),
     follow_external_links: bool = False,
 ) -> Path:
-    """Return the path that a table or name means, if it stays under its root.
+    """Return the path that a cell of a table means, if it stays under its root.
 
     Parameters
     ----------
     value : str or Path
-        As it stands in the table; relative paths count from `root`.
+        As it stands in the table; a relative one counts from `root`.
     root : path
-        Data set or stimulus folder. git-annex links into its own ``.git/annex`` are inside.
+        Data set or stimulus folder.
     allowed : iterable of paths, optional
         Further roots.
     follow_external_links : bool, default False
@@ -47,33 +87,39 @@ def resolve_inside(
     'stimuli/faces/a.png'
     """
     text = os.fspath(value)
-    root = Path(root)
-    roots = [root, *map(Path, allowed)]
-    if "\0" in text or not text:
+    roots = [Path(root), *map(Path, allowed)]
+    if not text or "\0" in text:
         raise InputError(message("path", "is empty or holds a NUL character", got=text))
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) or text.startswith(("\\\\", "//")):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text) or text.startswith(("\\\\", "//")):
         remedy = "Copy the file into the data set and give its path relative to it."
         raise InputError(message("path", "is a URL or network path", got=text, remedy=remedy))
-    # The folder above a table may be given relative to where we stand, the value never is.
-    path = Path(text)
-    if not path.is_absolute() and not _under(path, roots):
-        path = root / path
-    if not _under(path, roots):
-        allowed_text = ", ".join(map(str, roots))
-        fault = "leads out of its folder"
-        raise InputError(message("path", fault, got=text, allowed=f"inside {allowed_text}"))
-    real = Path(os.path.realpath(path))
-    bases = [Path(os.path.realpath(each)) for each in roots]
-    if not follow_external_links and not any(real.is_relative_to(base) for base in bases):
+    path = Path(root) / text
+    if not any(absolute(path).is_relative_to(absolute(each)) for each in roots):
+        inside = f"inside {', '.join(map(str, roots))}"
+        raise InputError(message("path", "leads out of its folder", got=text, allowed=inside))
+    return check_link(path, roots, follow_external_links=follow_external_links)
+
+
+def check_link(
+    path: Path, roots: Iterable[Path], *, follow_external_links: bool = False
+) -> Path:
+    """Return `path` if, all links followed, it lies in one of `roots`; refuse it otherwise.
+
+    git-annex links into the data set's own ``.git/annex`` are inside. A root may itself be a
+    link.
+
+    Examples
+    --------
+    >>> check_link(Path("a.tsv"), [Path(".")]).name
+    'a.tsv'
+    """
+    if follow_external_links:
+        return path
+    real = Path(os.path.realpath(absolute(path)))
+    if not any(real.is_relative_to(os.path.realpath(absolute(root))) for root in roots):
         remedy = "Copy the file into the data set, or give --follow-external-links."
         raise InputError(message(str(path), "is a link out of the data set", remedy=remedy))
     return path
-
-
-def _under(path: Path, roots: Iterable[Path]) -> bool:
-    """Whether the path as written, without following links, lies under one of the roots."""
-    written = Path(os.path.abspath(path))
-    return any(written.is_relative_to(os.path.abspath(root)) for root in roots)
 
 
 def relative_path(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> str:
@@ -84,12 +130,10 @@ def relative_path(path: str | os.PathLike[str], root: str | os.PathLike[str]) ->
     >>> relative_path("data/sub-01/a.tsv", "data")
     'sub-01/a.tsv'
     """
-    return Path(os.path.relpath(path, root)).as_posix()
+    return Path(os.path.relpath(absolute(path), absolute(root))).as_posix()
 
 
-def bids_uri(
-    path: str | os.PathLike[str], links: Mapping[str, str | os.PathLike[str]]
-) -> str:
+def bids_uri(path: str | os.PathLike[str], links: Mapping[str, str | os.PathLike[str]]) -> str:
     """Return the BIDS URI of an input, such as ``bids:fmriprep:sub-01/func/...``.
 
     Parameters
@@ -107,12 +151,12 @@ def bids_uri(
 
     Examples
     --------
-    >>> bids_uri("data/derivatives/prep/sub-01/a.tsv", {"raw": "data", "prep":
-    ...          "data/derivatives/prep"})
+    >>> links = {"raw": "data", "prep": "data/derivatives/prep"}
+    >>> bids_uri("data/derivatives/prep/sub-01/a.tsv", links)
     'bids:prep:sub-01/a.tsv'
     """
-    written = Path(os.path.abspath(path))
-    folders = {name: Path(os.path.abspath(folder)) for name, folder in links.items()}
+    written = absolute(path)
+    folders = {name: absolute(folder) for name, folder in links.items()}
     homes = [name for name, folder in folders.items() if written.is_relative_to(folder)]
     if not homes:
         allowed = ", ".join(sorted(links))

@@ -50,8 +50,8 @@ def require_file(path: str | Path) -> Path:
     path = Path(path)
     fetch = f"Run: datalad get {path}"
     if path.is_symlink() and not path.exists():
-        raise InputError(message(str(path), "dangling link, the content is not here",
-                                 remedy=fetch))  # fmt: skip
+        fault = "dangling link, the content is not here"
+        raise InputError(message(str(path), fault, remedy=fetch))
     if not path.exists():
         raise InputError(message(str(path), "does not exist"))
     if not path.is_file():
@@ -62,8 +62,8 @@ def require_file(path: str | Path) -> Path:
     if size < 1024:
         with open(path, "rb") as stream:
             if b"/annex/objects/" in stream.read():
-                raise InputError(message(str(path), "git-annex pointer, the content is not here",
-                                         remedy=fetch))  # fmt: skip
+                fault = "git-annex pointer, the content is not here"
+                raise InputError(message(str(path), fault, remedy=fetch))
     return path
 
 
@@ -92,7 +92,7 @@ def read_text(path: str | Path) -> str:
     utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
     if utf16 or b"\0" in raw[:4096]:
         fault = "is UTF-16, not UTF-8" if utf16 else "holds NUL bytes, so it is not UTF-8 text"
-        remedy = f"Convert it: iconv -f UTF-16 -t UTF-8 {Path(path).name} > new, or export it anew."
+        remedy = f"Convert it: iconv -f UTF-16 -t UTF-8 {Path(path).name} > new"
         raise InputError(message(str(path), fault, remedy=remedy))
     try:
         text = raw.decode("utf-8")
@@ -151,15 +151,17 @@ def read_tsv(path: str | Path, *, required: Iterable[str] = ()) -> pd.DataFrame:
     header = [_clean(cell) for cell in rows[0][1]]
     for name in header:
         if name == "" or header.count(name) > 1:
-            raise InputError(message(str(path), "has an empty or repeated column name",
-                                     got=name))  # fmt: skip
+            fault = "has an empty or repeated column name"
+            raise InputError(message(str(path), fault, got=name))
     for line, row in rows[1:]:
         if len(row) != len(header):
             fault = f"line {line} has {len(row)} cells, the header has {len(header)}"
             raise InputError(message(str(path), fault, remedy="Write n/a into empty cells."))
     columns = zip(*(row for _, row in rows[1:]), strict=True) if rows[1:] else [()] * len(header)
-    cells = {name: [_value(cell) for cell in column]
-             for name, column in zip(header, columns, strict=True)}  # fmt: skip
+    cells = {
+        name: [_value(cell) for cell in column]
+        for name, column in zip(header, columns, strict=True)
+    }
     table = pd.DataFrame(cells, dtype=object)
     if int(pd.__version__.split(".")[0]) >= 3:
         table = table.astype("str")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .._checks import InputError, message
-from .owners import is_owner_alive, owner_tag
+from .owners import owner_tag
 
 #: The bytes of a file, or a function that writes them into the open stream it is given.
 Content = bytes | Callable[[BinaryIO], None]
@@ -272,32 +272,3 @@ def _remove(temporary: Path) -> None:
     except OSError:
         # The cause of the failure is already on its way up; the next run clears leftovers.
         pass
-
-
-def remove_leftovers(folder: str | os.PathLike[str]) -> list[Path]:
-    """Remove temporaries that killed runs left in a folder and below; return what was removed.
-
-    A temporary goes only if its owner is dead: a process of this machine that no longer runs,
-    or another machine's that has not touched the file for a day.
-
-    Parameters
-    ----------
-    folder : path
-        An output folder; one that does not exist gives an empty list.
-
-    Examples
-    --------
-    >>> remove_leftovers("no-such-folder")
-    []
-    """
-    removed = []
-    for where, _, names in os.walk(folder):
-        for name in names:
-            if not (name.startswith(".") and name.endswith(".tmp")):
-                continue
-            path = Path(where, name)
-            parts = name.rsplit(".", 3)
-            if len(parts) == 4 and not is_owner_alive(parts[1], path):
-                path.unlink(missing_ok=True)
-                removed.append(path)
-    return sorted(removed)
