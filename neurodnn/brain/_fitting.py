@@ -1,0 +1,91 @@
+"""The fit itself: voxels that carry signal, scaled, in blocks of bounded memory."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from neurodnn._checks import DataWarning, InputError, message
+from neurodnn.brain.design import Design
+from neurodnn.brain.glm_settings import GLMSettings
+
+_BLOCK = 1 << 15  # voxels fitted at once: bounds the copies that a fit makes of its data
+
+
+def fit_voxels(
+    data: np.ndarray, design: Design, settings: GLMSettings, where: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return (stimuli x voxels estimates, volumes x voxels residuals or None)."""
+    good = _usable(data, where)
+    gain = _gain(data, good, settings.scaling, where)
+    estimates = np.full((len(design.stimuli), data.shape[1]), np.nan)
+    residuals = np.full(data.shape, np.nan, np.float32) if settings.keep_residuals else None
+    members = np.flatnonzero(good)
+    for start in range(0, members.size, _BLOCK):
+        block = members[start : start + _BLOCK]
+        _fit_block(data[:, block] * gain[block], design, settings, block, estimates, residuals)
+    return estimates, residuals
+
+
+def _fit_block(
+    data: np.ndarray,
+    design: Design,
+    settings: GLMSettings,
+    block: np.ndarray,
+    estimates: np.ndarray,
+    residuals: np.ndarray | None,
+) -> None:
+    from nilearn.glm.first_level import run_glm
+
+    labels, results = run_glm(
+        data, design.table.to_numpy(float), noise_model=settings.noise_model, random_state=0
+    )
+    for label, result in results.items():
+        here = labels == label
+        weights = result.theta[design.columns]
+        rest = result.whitened_residuals
+        if settings.estimate == "t":
+            deviation = np.sqrt(np.maximum(result.dispersion, np.finfo(float).tiny))
+            error = np.sqrt(np.diag(result.cov)[design.columns])
+            weights = weights / (error[:, None] * deviation)
+            rest = rest / deviation
+        estimates[:, block[here]] = weights
+        if residuals is not None:
+            residuals[:, block[here]] = rest
+
+
+def _usable(data: np.ndarray, where: str) -> np.ndarray:
+    """Return which voxels carry signal; constant ones have no noise to divide by."""
+    finite = np.isfinite(data).all(axis=0)
+    with np.errstate(invalid="ignore"):
+        spread = data.max(axis=0) - data.min(axis=0)
+        least = 64 * np.finfo(np.float32).eps * np.abs(data).max(axis=0)
+        good = finite & (spread > least)
+    if not good.any():
+        remedy = "Check mask and run: the data do not change over time."
+        raise InputError(message(where, "no voxel of the mask carries a signal", remedy=remedy))
+    if not good.all():
+        what = "voxels of the mask are constant or not finite over the run; they become NaN"
+        got = f"{(~good).sum()} of {good.size}"
+        warnings.warn(message(where, what, got=got), DataWarning, stacklevel=4)
+    return good
+
+
+def _gain(data: np.ndarray, good: np.ndarray, scaling: str, where: str) -> np.ndarray:
+    """Return the factor of each voxel, float64."""
+    if scaling == "none":
+        return np.ones(data.shape[1])
+    means = data.mean(axis=0, dtype=np.float64)
+    if scaling == "grand-mean":
+        means = np.full_like(means, means[good].mean())
+    bad = good & ~(means > 0)
+    if not bad.any():
+        return 100 / np.where(good, means, 100)
+    if scaling == "grand-mean":
+        what = "the mean signal is not positive (data already centred?); it is left unscaled"
+        text = message(where, what, got=f"{means[0]:.3g}", remedy="Give data with their mean.")
+        warnings.warn(text, DataWarning, stacklevel=4)
+        return np.ones(data.shape[1])
+    what = f"{bad.sum()} voxels have a mean that is not positive; scaling='voxel' fails"
+    raise InputError(message(where, what, remedy="Use scaling='grand-mean'."))
