@@ -1,150 +1,263 @@
-"""Patterns -> RDMs, and the one door where stimuli of two sides meet by name.
-
-Names are compared as strings after NFC normalisation and stripping; order in files means
-nothing. What passes the door stands in the order of its sorted names, so that any reordering of
-either side ends in the same bits.
-"""
+"""Patterns -> RDMs, and the one door where the stimuli of two sides meet by name."""
 
 from __future__ import annotations
 
-import unicodedata
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rsatoolbox.data import Dataset
 from rsatoolbox.rdm import RDMs
+from scipy.spatial.distance import squareform
 
-from neurodnn._checks import DataWarning, InputError, closest, message
+from neurodnn._checks import DataWarning, InputError, check_choice, message
+from neurodnn.numerics.covariance import centred_by_run, precision_of, shrunk_covariance
+from neurodnn.numerics.dissimilarity import METRICS, usable_features
+from neurodnn.rsa.conditions import condition_folds, condition_means
+from neurodnn.rsa.names import (
+    canonical_order,
+    labels_of,
+    names_of,
+    shorten_list,
+    stimulus_names,
+)
 
-_LISTED = 10  # names shown of a longer list
+__all__ = [
+    "align_rdms",
+    "align_to",
+    "canonical_order",
+    "compute_rdms",
+    "labels_of",
+    "names_of",
+    "stimulus_names",
+]
 
-
-def stimulus_names(values: Iterable[object], where: str = "stimuli") -> list[str]:
-    """Return stimulus names as plain strings, NFC-normalised and stripped.
-
-    Parameters
-    ----------
-    values : iterable
-        Names as text, bytes (UTF-8; what HDF5 gives back) or whole numbers.
-    where : str
-        Argument or file, for the message.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    InputError
-        If a name is missing (None, NaN, empty) or is not text.
-
-    Examples
-    --------
-    >>> stimulus_names([b"face_01", " house ", 3])
-    ['face_01', 'house', '3']
-    """
-    names = []
-    for position, value in enumerate(values):
-        if isinstance(value, bytes):
-            value = value.decode("utf-8", errors="replace")
-        if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-            value = str(int(value))
-        name = unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else ""
-        if not name:
-            fault = f"stimulus {position + 1} has no name"
-            raise InputError(message(where, fault, got=value, allowed="text that is not empty"))
-        names.append(name)
-    return names
+MIN_STIMULI = 4  # three stimuli have three pairs: any two RDMs of them correlate by chance
 
 
-def canonical_order(
-    names_a: Iterable[object],
-    names_b: Iterable[object],
-    where_a: str = "a",
-    where_b: str = "b",
+def compute_rdms(
+    patterns: Dataset | Mapping[str, Dataset],
     *,
-    subset: bool = False,
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return the indices that bring both sides into the order of their sorted names.
+    metric: str = "correlation",
+    residuals: Dataset | Mapping[str, Dataset] | None = None,
+) -> RDMs:
+    """Return the RDM of each set of patterns.
 
     Parameters
     ----------
-    names_a, names_b : iterable of str
-        Stimulus names of the two sides; compared after NFC and stripping.
-    where_a, where_b : str
-        What the sides are called in messages.
-    subset : bool
-        False (default): the two sets must be equal. True: go on with the stimuli that both
-        sides have, under a warning that lists the others.
+    patterns : Dataset or dict of label -> Dataset
+        Observations x channels with ``obs_descriptors["stimulus"]``; with a dict (layers,
+        regions, times) all sets must hold the same stimuli. Stimuli shown in several runs
+        (``obs_descriptors["run"]``) are averaged over runs, except for crossnobis. A channel
+        that is not finite for every stimulus, or that is constant over stimuli, is left out,
+        as in the searchlight. (The RDMs of network layers, `neurodnn.layer_rdms`, are over all
+        activations instead: a unit that answers alike to all images has been measured.)
+    metric : {"correlation", "euclidean", "mahalanobis", "crossnobis"}
+        1 - Pearson r; squared Euclidean, Mahalanobis and cross-validated Mahalanobis distance,
+        these three per channel, in squared units of the patterns. Crossnobis has a true zero
+        and may be negative.
+    residuals : Dataset or dict of label -> Dataset, optional
+        Time points x the same channels, with ``obs_descriptors["run"]`` where there are several
+        runs: what the noise covariance is estimated from (shrunk to its diagonal). Necessary
+        for ``"mahalanobis"``; crossnobis without it takes the noise as white.
 
     Returns
     -------
-    index_a, index_b : ndarray of intp
-        ``names_a[index_a[i]] == names_b[index_b[i]] == names[i]``.
-    names : list of str
-        The sorted names.
+    RDMs
+        One row per set; stimuli in order of first appearance, in
+        ``pattern_descriptors["stimulus"]``; labels of a dict in
+        ``rdm_descriptors["reference"]``.
 
     Raises
     ------
     InputError
-        If a name occurs twice on one side, or the sides differ; both differences are listed.
+        If names are missing or differ between sets, stimuli repeat without runs, there are
+        fewer than 4 stimuli, or residuals do not fit the metric or the channels.
+
+    References
+    ----------
+    Kriegeskorte, N., Mur, M., & Bandettini, P. (2008). Representational similarity analysis.
+    Frontiers in Systems Neuroscience, 2, 4.
+    Walther, A., et al. (2016). Reliability of dissimilarity measures for multi-voxel pattern
+    analysis. NeuroImage, 137, 188-200.
 
     Examples
     --------
-    >>> index_a, index_b, names = canonical_order(["b", "a"], ["a", "b"])
-    >>> index_a.tolist(), index_b.tolist(), names
-    ([1, 0], [0, 1], ['a', 'b'])
+    >>> values = np.random.default_rng(0).normal(size=(5, 20))
+    >>> patterns = Dataset(values, obs_descriptors={"stimulus": list("abcde")})
+    >>> compute_rdms({"V1": patterns}).dissimilarities.shape
+    (1, 10)
     """
-    place_a = _unique_places(stimulus_names(names_a, where_a), where_a)
-    place_b = _unique_places(stimulus_names(names_b, where_b), where_b)
-    if place_a.keys() != place_b.keys():
-        text = _difference(place_a, place_b, where_a, where_b)
-        if not subset:
-            raise InputError(text)
-        text += f" Only the {len(place_a.keys() & place_b.keys())} common stimuli are used."
+    check_choice("metric", metric, METRICS)
+    labelled = isinstance(patterns, Mapping)
+    sets = dict(patterns) if labelled else {"patterns": patterns}
+    if not sets:
+        raise InputError(message("patterns", "are empty"))
+    noise = residuals if isinstance(residuals, Mapping) else dict.fromkeys(sets, residuals)
+    rows: list[np.ndarray] = []
+    names: list[str] = []
+    for label, dataset in sets.items():
+        own, row = _compute_one(dataset, metric, noise.get(label), label)
+        # Every set is brought to the stimulus order of the first.
+        back, forth, _ = canonical_order(names or own, own, next(iter(sets)), label)
+        order = np.empty_like(back)
+        order[back] = forth
+        names = names or own
+        rows.append(_permuted(row, order, len(own)))
+    rdm_descriptors = {"reference": [str(label) for label in sets]} if labelled else {}
+    return RDMs(
+        np.array(rows),
+        dissimilarity_measure=metric,
+        rdm_descriptors=rdm_descriptors,
+        pattern_descriptors={"stimulus": list(names)},
+    )
+
+
+def align_rdms(
+    a: RDMs, b: RDMs, *, by_position: bool = False, subset: bool = False
+) -> tuple[RDMs, RDMs]:
+    """Return both RDMs with their stimuli in the same order, that of the sorted names.
+
+    Parameters
+    ----------
+    a, b : RDMs
+        With the names of stimuli in ``pattern_descriptors["stimulus"]``.
+    by_position : bool
+        True: ignore names and pair stimuli by their position, under a warning. Nothing then
+        protects from two files that differ in order.
+    subset : bool
+        True: go on with the stimuli that both have, under a warning, instead of refusing.
+
+    Returns
+    -------
+    a, b : RDMs
+        New objects, labelled alike.
+
+    Raises
+    ------
+    InputError
+        If the sets of names differ (both differences and near matches are listed), a name
+        occurs twice, names are missing, or the sizes differ with `by_position`.
+
+    Examples
+    --------
+    >>> a = RDMs(np.array([[1.0, 2, 3]]), pattern_descriptors={"stimulus": ["x", "y", "z"]})
+    >>> b = RDMs(np.array([[3.0, 2, 1]]), pattern_descriptors={"stimulus": ["z", "y", "x"]})
+    >>> align_rdms(a, b)[1].dissimilarities.tolist()
+    [[1.0, 2.0, 3.0]]
+    """
+    if by_position:
+        if a.n_cond != b.n_cond:
+            fault = f"{b.n_cond} stimuli cannot be paired by position with {a.n_cond}"
+            raise InputError(message("b", fault))
+        text = "The stimuli of the two sides are paired by position; their names are not compared."
         warnings.warn(text, DataWarning, stacklevel=2)
-    names = sorted(place_a.keys() & place_b.keys())
-    index_a = np.array([place_a[name] for name in names], dtype=np.intp)
-    index_b = np.array([place_b[name] for name in names], dtype=np.intp)
-    return index_a, index_b, names
+        names = next((_names_or_none(rdms) for rdms in (a, b) if _names_or_none(rdms)), None)
+        names = names or [str(i + 1) for i in range(a.n_cond)]
+        order = np.arange(a.n_cond)
+        return _reordered(a, order, names), _reordered(b, order, names)
+    index_a, index_b, names = canonical_order(
+        names_of(a, "a"), names_of(b, "b"), "a", "b", subset=subset
+    )
+    return _reordered(a, index_a, names), _reordered(b, index_b, names)
 
 
-def _unique_places(names: Sequence[str], where: str) -> dict[str, int]:
-    """Return name -> position; refuse a name that stands twice."""
-    if len(set(names)) < len(names):
-        twice = [f"{name} ({count} times)" for name, count in Counter(names).items() if count > 1]
-        raise InputError(
-            message(
-                where,
-                f"stimulus names must be unique, but {_shorten(twice)} occur more than once",
-                remedy="Average repeated stimuli first, or give each its own name.",
-            )
-        )
-    return {name: position for position, name in enumerate(names)}
+def align_to(names: Sequence[str], rdms: RDMs) -> RDMs:
+    """Return RDMs with their stimuli in the order of `names`.
+
+    Parameters
+    ----------
+    names : sequence of str
+        All stimuli of `rdms`, each once.
+    rdms : RDMs
+
+    Raises
+    ------
+    InputError
+        If the names are not those of `rdms`.
+
+    Examples
+    --------
+    >>> a = RDMs(np.array([[1.0, 2, 3]]), pattern_descriptors={"stimulus": ["x", "y", "z"]})
+    >>> align_to(["z", "y", "x"], a).dissimilarities.tolist()
+    [[3.0, 2.0, 1.0]]
+    """
+    wanted, found, _ = canonical_order(names, names_of(rdms, "rdms"), "names", "rdms")
+    order = np.empty_like(wanted)
+    order[wanted] = found
+    return _reordered(rdms, order, stimulus_names(names, "names"))
 
 
-def _difference(
-    place_a: Mapping[str, int], place_b: Mapping[str, int], where_a: str, where_b: str
-) -> str:
-    """Return the sentence that tells how two sets of names differ, near matches included."""
-    only_a = sorted(place_a.keys() - place_b.keys())
-    only_b = sorted(place_b.keys() - place_a.keys())
-    parts = [
-        f"the stimuli of {where_a} ({len(place_a)}) and {where_b} ({len(place_b)}) differ."
-        f" Only in {where_a}: {_shorten(only_a)}. Only in {where_b}: {_shorten(only_b)}."
-    ]
-    for name in only_a[:3]:
-        near = closest(name, only_b)
-        if near:
-            parts.append(f"Did you mean {near} where {where_a} says {name}?")
-    return " ".join(parts)
+def _compute_one(
+    dataset: Dataset, metric: str, residuals: Dataset | None, where: str
+) -> tuple[list[str], np.ndarray]:
+    """Return the names of stimuli and the RDM of one set of patterns."""
+    folded = metric == "crossnobis"
+    names, values = (condition_folds if folded else condition_means)(dataset, where)
+    if len(names) < MIN_STIMULI:
+        allowed = f"at least {MIN_STIMULI}"
+        raise InputError(message(where, "too few stimuli", got=len(names), allowed=allowed))
+    # Computed in canonical order: the order of the observations must not change a bit.
+    order = np.argsort(np.array(names))
+    values = values[..., order, :]
+    if metric == "mahalanobis" or (folded and residuals is not None):
+        keep, precision = _noise_precision(residuals, usable_features(values), where)
+        row = METRICS[metric](values[..., keep], precision)
+    else:
+        row = METRICS[metric](values)
+    undefined = np.isnan(squareform(row, checks=False)).sum(axis=0) == len(names) - 1
+    if undefined.any():
+        affected = [names[order[i]] for i in np.flatnonzero(undefined)]
+        fault = f"the distances of {shorten_list(affected)} are undefined and become NaN"
+        remedy = "Their patterns are constant, or no channel is usable."
+        warnings.warn(message(where, fault, remedy=remedy), DataWarning, stacklevel=3)
+    return names, _permuted(row, np.argsort(order), len(names))
 
 
-def _shorten(names: Sequence[str]) -> str:
-    """Return the first ten names and how many follow, or ``none``."""
-    if not names:
-        return "none"
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+def _noise_precision(
+    residuals: Dataset | None, usable: np.ndarray, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which channels to keep and the precision matrix of their noise."""
+    if residuals is None:
+        remedy = "Give the residuals of the first-level model, or choose another metric."
+        raise InputError(message("residuals", "mahalanobis needs residuals", remedy=remedy))
+    values = np.asarray(residuals.measurements, dtype=np.float64)
+    if values.shape[1] != usable.size:
+        fault = f"have other channels than {where}"
+        allowed = str(usable.size)
+        raise InputError(message("residuals", fault, got=values.shape[1], allowed=allowed))
+    runs = residuals.obs_descriptors.get("run")
+    keep = usable & usable_features(values)
+    centred = centred_by_run(values[:, keep], runs)
+    freedom = len(centred) - (1 if runs is None else len(set(map(str, runs))))
+    shrunk = shrunk_covariance(centred, degrees_of_freedom=freedom)
+    return keep, precision_of(shrunk.covariance)
+
+
+def _permuted(rows: np.ndarray, order: np.ndarray, n: int) -> np.ndarray:
+    """Return condensed rows with stimulus ``order[i]`` in place i."""
+    i, j = np.triu_indices(len(order), 1)
+    low, high = np.minimum(order[i], order[j]), np.maximum(order[i], order[j])
+    return rows[..., low * n - low * (low + 1) // 2 + high - low - 1]
+
+
+def _names_or_none(rdms: RDMs) -> list[str] | None:
+    values = rdms.pattern_descriptors.get("stimulus")
+    return None if values is None else stimulus_names(values)
+
+
+def _reordered(rdms: RDMs, order: np.ndarray, names: Sequence[str]) -> RDMs:
+    """Return new RDMs; every dict is copied, because rsatoolbox edits those it is given."""
+    patterns = {
+        key: [values[i] for i in order]
+        for key, values in rdms.pattern_descriptors.items()
+        if key != "index"
+    }
+    patterns["stimulus"] = list(names)
+    return RDMs(
+        _permuted(rdms.dissimilarities, order, rdms.n_cond),
+        dissimilarity_measure=rdms.dissimilarity_measure,
+        descriptors=dict(rdms.descriptors or {}),
+        rdm_descriptors={key: list(values) for key, values in rdms.rdm_descriptors.items()},
+        pattern_descriptors=patterns,
+    )
