@@ -1,4 +1,4 @@
-"""Stimulus names, and the order in which two sides meet by name.
+"""Names of stimuli and labels of RDMs, and the order in which two sides meet by name.
 
 Names are compared as strings after NFC normalisation and stripping; order in files means
 nothing. What passes the door stands in the order of its sorted names, so that any reordering of
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from rsatoolbox.rdm import RDMs
 from neurodnn._checks import DataWarning, InputError, closest, message
 
 _LISTED = 10  # names shown of a longer list
