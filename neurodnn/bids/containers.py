@@ -14,7 +14,7 @@ from .._checks import InputError, message
 def image_bytes(image: Any) -> bytes:
     """Return a NIfTI-1 image as gzip without date and file name, under a fresh header.
 
-    Floats are stored as float32, truth values as uint8. Affine, codes, zooms, units, time
+    Floats are stored as float32, integers of 64 bits with 32. Affine, codes, zooms, units, time
     offset and intent code are kept; free text of the input header and its extensions, which
     may name a person, are not.
 
@@ -33,9 +33,7 @@ def image_bytes(image: Any) -> bytes:
     import nibabel
 
     data = np.asanyarray(image.dataobj)
-    if data.dtype.kind == "b":
-        data = data.astype(np.uint8)
-    elif data.dtype.kind == "f":
+    if data.dtype.kind == "f":
         data = data.astype(np.float32)
     elif data.dtype.itemsize == 8 and data.dtype.kind in "iu":
         data = _narrow(data)

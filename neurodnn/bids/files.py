@@ -88,7 +88,7 @@ def find_bids_files(
             entities = parse_name(path)
         except InputError:
             continue  # not a BIDS name: some programs put their own files beside
-        if suffix is not None and entities["suffix"] != suffix:
+        if "sub" not in entities or (suffix is not None and entities["suffix"] != suffix):
             continue
         if endings is not None and entities["extension"] not in endings:
             continue

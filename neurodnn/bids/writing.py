@@ -52,6 +52,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "The name is too long for this file system: shorten labels or the "
     "output folder's path.",
     errno.ENOTDIR: "A part of the path is a file, not a folder: choose another output folder.",
+    errno.EEXIST: "A part of the path is a file, not a folder: choose another output folder.",
     errno.EISDIR: "A folder of that name is in the way: rename or remove it.",
     errno.EMFILE: "Too many files are open: raise the limit (ulimit -n).",
 }
@@ -62,6 +63,10 @@ class WriteError(OSError, InputError):
 
     It is an `OSError` (with `errno`) and an `InputError`, since the user can repair it.
     """
+
+    def __str__(self) -> str:
+        """The sentence alone: with an errno set, `OSError` would print its own."""
+        return str(self.args[0]) if self.args else ""
 
     @classmethod
     def of(cls, path: str | os.PathLike[str], cause: OSError) -> WriteError:

@@ -131,8 +131,8 @@ def match_stimuli(
     (['u032', 'u014', nan], ('u099',))
     """
     check_choice("stimulus-key", key, RULES)
-    column = _choose_column(events, column)
     known = _known(stimuli, key)
+    column = _choose_column(events, column, known, key)
     codes = None if table is None else _read_codes(table, column)
     cells = [_text(cell) for cell in events[column]]
     meant = {cell: _meet(cell, known, codes, key) for cell in cells if cell is not None}
@@ -169,17 +169,28 @@ def _text(cell: object) -> str | None:
     return None if text.lower() in ("", "n/a") else text
 
 
-def _choose_column(events: pd.DataFrame, column: str | None) -> str:
+def _choose_column(events: pd.DataFrame, column: str | None, known: _Known, rule: str) -> str:
     if column is not None:
         require_columns(events, [column], where="events (--stimulus-column)")
         return column
     for name in EVENT_COLUMNS:
-        if name in events.columns and events[name].notna().any():
+        if name in events.columns and any(_text(cell) is not None for cell in events[name]):
             return name
     present = ", ".join(map(str, events.columns))
     fault = f"none of the columns {', '.join(EVENT_COLUMNS)} names a stimulus"
-    remedy = "Give --stimulus-column with one of those present."
+    better = _column_that_meets(events, known, rule)
+    remedy = f"Try --stimulus-column {better}." if better else "Give --stimulus-column."
     raise InputError(message("events", fault, got=present, remedy=remedy))
+
+
+def _column_that_meets(events: pd.DataFrame, known: _Known, rule: str) -> str | None:
+    """A column of which several cells are stimuli; numbers of onsets may be so by chance."""
+    for name in events.columns:
+        cells = {_text(cell) for cell in events[name].iloc[:1000]} - {None}
+        hits = sum(_meet(cell, known, None, rule) is not None for cell in cells)
+        if hits > 1 and name not in ("onset", "duration"):
+            return str(name)
+    return None
 
 
 def _known(stimuli: pd.DataFrame | Sequence[str], rule: str) -> _Known:
@@ -237,12 +248,9 @@ def _nothing_matched(events: pd.DataFrame, known: _Known, report: MatchReport) -
         f"{some(report.only_in_events) or 'no cell'}; the stimulus table has "
         f"{some(report.only_in_table) or 'no stimulus'}"
     )
-    for name in events.columns:
-        if name in (report.column, "onset", "duration"):
-            continue
-        cells = {_text(cell) for cell in events[name].iloc[:1000]} - {None}
-        if sum(_meet(cell, known, None, report.key_rule) is not None for cell in cells) > 1:
-            return message("stimuli", fault, remedy=f"Try --stimulus-column {name}.")
+    better = _column_that_meets(events, known, report.key_rule)
+    if better:
+        return message("stimuli", fault, remedy=f"Try --stimulus-column {better}.")
     remedy = "Try another --stimulus-key or --stimulus-column, or give --stimulus-table."
     cells = [stimulus_key(cell, report.key_rule) for cell in report.only_in_events[:1]]
     # Finding a near name among tens of thousands would take longer than the whole preflight.
