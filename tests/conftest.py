@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+
+# Builders of small data sets that several folders of tests share.
+sys.path.insert(0, str(Path(__file__).parent / "fixtures"))
 
 # Nothing in the tests may try a download; set before any library reads its environment.
 os.environ.setdefault("NEURODNN_OFFLINE", "1")

@@ -1,0 +1,97 @@
+"""The count table: what was found and matched, what would be made, what it would cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from neurodnn.pipeline.jobs import Job, Plan
+
+_SHOWN_NAMES = 5
+
+
+def count_table(plan: Plan) -> str:
+    """Return the table as text: one line per job, then what is compared and the resources."""
+    config = plan.config
+    rows = [["subject", "task", "space", "kind", "runs", "volumes with a stimulus", "mask",
+             "stimuli", "memory", "time"]]  # fmt: skip
+    rows += [_row(job) for job in plan.jobs]
+    rows += [[f"sub-{label}", "", "", "none", "", "", "", "", "", ""]
+             for label, _ in plan.skipped]  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    lines += [f"sub-{label}: {reason}" for label, reason in plan.skipped]
+    lines += _stimulus_lines(plan)
+    lines += _reference_lines(plan)
+    if plan.jobs and config.level == "participant":
+        peak = max(job.memory_mb for job in plan.jobs)
+        lines.append(
+            f"resources: about {peak:,.0f} MB of {plan.available_mb:,.0f} MB available, about "
+            f"{_duration(sum(job.seconds for job in plan.jobs))} for {len(plan.jobs)} jobs"
+        )
+    lines += [f"warning: {note}" for note in plan.notes]
+    return "\n".join(lines)
+
+
+def _row(job: Job) -> list[str]:
+    used = sum(name is not None for run in job.runs for name in run.stimuli)
+    masks = sum(run.mask is not None for run in job.runs)
+    mask = "computed" if not masks else "given" if masks == 1 else f"{masks}, intersected"
+    space = job.space or "as the images"
+    if job.resolution:
+        space += f":res-{job.resolution}"
+    return [
+        f"sub-{job.subject}" + (f" ses-{job.session}" if job.session else ""),
+        job.task or "",
+        space,
+        job.kind,
+        str(len(job.runs)),
+        str(used),
+        mask,
+        str(len(job.stimuli)),
+        f"{job.memory_mb:,.0f} MB",
+        _duration(job.seconds),
+    ]
+
+
+def _stimulus_lines(plan: Plan) -> list[str]:
+    """One paragraph for all jobs that were matched alike, so that 600 subjects stay readable."""
+    seen: dict[str, list[str]] = {}
+    for job in plan.jobs:
+        match = job.match
+        text = (
+            f"stimuli: {match['Matched']} matched of {match['InEvents']} in the events and "
+            f"{match['InTable']} in the stimulus table (column {match['Column']!r}, key rule "
+            f"{match['KeyRule']!r})"
+        )
+        for key, where in (("OnlyInEvents", "events"), ("OnlyInTable", "stimulus table")):
+            names = list(match[key])  # type: ignore[call-overload]
+            if names:
+                total = match["InEvents" if key == "OnlyInEvents" else "InTable"]
+                more = int(total) - int(match["Matched"]) - _SHOWN_NAMES  # type: ignore[call-overload]
+                tail = f" and {more} more" if more > 0 else ""
+                text += f"\n  only in the {where}: {', '.join(names[:_SHOWN_NAMES])}{tail}"
+        seen.setdefault(text, []).append(job.name)
+    if len(seen) == 1:
+        return list(seen)
+    return [f"{', '.join(names)}: {text}" for text, names in seen.items()]
+
+
+def _reference_lines(plan: Plan) -> list[str]:
+    config, lines = plan.config, []
+    if config.network != "none":
+        layers = ", ".join(config.layers) or "one per block (neurodnn layers lists them all)"
+        lines.append(f"network: {config.network}, layers: {layers}, {plan.n_images} images")
+    for path, rdms in plan.user_rdms:  # type: ignore[misc]
+        names = ", ".join(map(str, rdms.rdm_descriptors["reference"]))
+        lines.append(f"your RDMs: {path.name}: {names} over {rdms.n_cond} stimuli")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

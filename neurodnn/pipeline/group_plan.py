@@ -1,0 +1,108 @@
+"""What the group level would test together, and what stands against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neurodnn._checks import InputError, message
+from neurodnn.bids import read_json
+from neurodnn.pipeline.config import Config
+from neurodnn.pipeline.jobs import Plan
+
+
+@dataclass(frozen=True)
+class GroupJob:
+    """Subjects whose maps are tested together: one task, session and space."""
+
+    key: tuple[str | None, ...]
+    summaries: tuple[dict[str, Any], ...]
+
+    @property
+    def subjects(self) -> list[str]:
+        """Labels without ``sub-``."""
+        return [str(each["Subject"]) for each in self.summaries]
+
+    @property
+    def name(self) -> str:
+        """How the job is called in the log."""
+        return "group " + " ".join(part for part in self.key if part)
+
+
+def plan_group(config: Config) -> Plan:
+    """Return the plan of the group level; unlike subjects and missing maps are faults."""
+    faults: list[str] = []
+    groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
+    try:
+        for summary in _summaries(config):
+            key = tuple(summary.get(name) for name in ("Session", "Task", "Space"))
+            groups.setdefault(key, []).append(summary)
+    except InputError as error:
+        faults.append(str(error))
+    jobs = [GroupJob(key, tuple(found)) for key, found in groups.items()]
+    for job in jobs:
+        faults += _faults(job, config.output_dir)
+    return Plan(config=config, jobs=tuple(jobs), faults=tuple(faults))  # type: ignore[arg-type]
+
+
+def _summaries(config: Config) -> list[dict[str, Any]]:
+    out = config.output_dir
+    found = [read_json(path) for path in sorted(out.glob("sub-*/figures/*_summary.json"))]
+    wanted = {label.removeprefix("sub-") for label in config.participant_label}
+    there = sorted({str(each["Subject"]) for each in found})
+    if not found:
+        raise InputError(message(str(out), "holds no summary of a subject",
+                                 remedy="Run the participant level first."))  # fmt: skip
+    for label in sorted(wanted - set(there)):
+        raise InputError(message("--participant-label", "has no results", got=label,
+                                 allowed=", ".join(there)))  # fmt: skip
+    tasks = {label.removeprefix("task-") for label in config.task_id}
+    kept = [each for each in found if not wanted or str(each["Subject"]) in wanted]
+    kept = [each for each in kept if not tasks or each.get("Task") in tasks]
+    if not kept:
+        listed = ", ".join(sorted({str(each.get("Task")) for each in found}))
+        raise InputError(message("--task-id", "has no results", got=list(config.task_id),
+                                 allowed=listed))  # fmt: skip
+    return kept
+
+
+def _faults(job: GroupJob, out: Path) -> list[str]:
+    faults = []
+    first = job.summaries[0]
+    for each in job.summaries[1:]:
+        if each.get("ParameterHash") != first.get("ParameterHash"):
+            other = _first_difference(each, first)
+            faults.append(
+                message(f"sub-{each['Subject']}", "was analysed with other options than "
+                        f"sub-{first['Subject']}", got=other,
+                        remedy="Run it again with --overwrite, or choose --participant-label.")
+            )  # fmt: skip
+        names = [entry["Reference"] for entry in each["Maps"]]
+        if names != [entry["Reference"] for entry in first["Maps"]]:
+            faults.append(message(f"sub-{each['Subject']}", "has maps of other references",
+                                  got=names))  # fmt: skip
+    for each in job.summaries:
+        for entry in each["Maps"]:
+            if not (out / entry["Path"]).is_file():
+                faults.append(message(entry["Path"], "is missing",
+                                      remedy="Run the participant level again."))  # fmt: skip
+    return faults
+
+
+def _first_difference(a: dict[str, Any], b: dict[str, Any]) -> str:
+    ours, theirs = a.get("Parameters", {}), b.get("Parameters", {})
+    for key in sorted(set(ours) | set(theirs)):
+        if ours.get(key) != theirs.get(key):
+            return f"{key}: {ours.get(key)} and {theirs.get(key)}"
+    return "network weights or versions"
+
+
+def group_table(plan: Plan) -> str:
+    """Return what the group level found: one line per group of subjects."""
+    lines = []
+    for job in plan.jobs:
+        maps = len(job.summaries[0]["Maps"])  # type: ignore[attr-defined]
+        lines.append(f"{job.name}: {len(job.subjects)} subjects, {maps} references "  # type: ignore[attr-defined]
+                     f"({', '.join(job.subjects[:20])})")  # type: ignore[attr-defined]  # fmt: skip
+    return "\n".join(lines)

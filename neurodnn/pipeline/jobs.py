@@ -1,0 +1,150 @@
+"""The nouns of a run: what one subject's job reads, what the plan found, what is compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from neurodnn.bids import LAYER_ENTITY, MODEL_ENTITY, build_name
+from neurodnn.pipeline.config import Config
+
+DESC = "searchlight"
+STATISTIC = {"spearman": "rho", "pearson": "r", "cosine": "cosine", "rho-a": "rhoa"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of images with what belongs to it.
+
+    `stimuli` holds one entry per row of the events or per volume of the betas: the stimulus as
+    the references spell it, or None where the row shows none.
+    """
+
+    label: str
+    images: tuple[Path, ...]
+    labels: Path | None
+    stimuli: tuple[str | None, ...]
+    volume_runs: tuple[str, ...] | None = None
+    confounds: Path | None = None
+    mask: Path | None = None
+    tr: float | None = None  # s
+    slice_time_ref: float = 0.0  # the moment of a volume that its values stand for, of the TR
+
+    @property
+    def files(self) -> list[tuple[str, Path]]:
+        """(kind, path) of all files of this run; the kind of the images is the job's."""
+        pairs = [("images", path) for path in self.images]
+        pairs += [("labels", self.labels), ("confounds", self.confounds), ("mask", self.mask)]
+        return [(kind, path) for kind, path in pairs if path is not None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One subject, task and space: the unit that is skipped, locked, made and reported."""
+
+    subject: str
+    session: str | None
+    task: str | None
+    space: str | None
+    resolution: str | None
+    kind: str  # "bold" or "betas"
+    runs: tuple[Run, ...]
+    stimuli: tuple[str, ...]  # compared: known to brain and references, sorted
+    match: dict[str, object] = field(compare=False)
+    notes: tuple[str, ...] = ()  # what must reach log, report and sidecar, found beforehand
+    memory_mb: float = 0.0
+    seconds: float = 0.0
+    voxels: int = 0
+
+    @property
+    def name(self) -> str:
+        """How the job is called in log lines."""
+        parts = [("sub", self.subject), ("ses", self.session), ("task", self.task)]
+        return " ".join(f"{key}-{label}" for key, label in parts if label)
+
+    def path(self, **entities: str) -> Path:
+        """Return where a file of this job stands, relative to the output folder."""
+        folder = Path(f"sub-{self.subject}")
+        if self.session:
+            folder /= f"ses-{self.session}"
+        known = {
+            "sub": self.subject, "ses": self.session, "task": self.task, "space": self.space,
+            "res": self.resolution,
+        }  # fmt: skip
+        return folder / "func" / build_name({**known, **entities})
+
+    @property
+    def summary_path(self) -> Path:
+        """Return where the job's summary stands, relative to the output folder."""
+        entities = {"sub": self.subject, "ses": self.session, "task": self.task}
+        name = build_name({**entities, "suffix": "summary", "extension": ".json"})
+        return Path(f"sub-{self.subject}") / "figures" / name
+
+    def map_path(self, reference: Reference, statistic: str) -> Path:
+        """Return where the map of one reference stands, relative to the output folder."""
+        return self.path(
+            **reference.entities, stat=statistic, desc=DESC, suffix="statmap", extension=".nii.gz"
+        )
+
+    @property
+    def mask_path(self) -> Path:
+        """Return where the mask that was used stands, relative to the output folder."""
+        return self.path(desc="brain", suffix="mask", extension=".nii.gz")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What brains are compared with: a layer, or an RDM that the user brought."""
+
+    name: str
+    model: str  # BIDS label of network or file
+    layer: str | None  # BIDS label of the layer
+    source: str  # "network" or the file's name
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """Entities that stand in every file name about this reference."""
+        labels = {MODEL_ENTITY: self.model}
+        if self.layer:
+            labels[LAYER_ENTITY] = self.layer
+        return labels
+
+    @property
+    def label(self) -> str:
+        """Short BIDS label for pages and pictures."""
+        return self.layer or self.model
+
+    @property
+    def rdm_path(self) -> Path:
+        """Return where the RDM stands, relative to the output folder."""
+        name = build_name({**self.entities, "suffix": "rdm", "extension": ".h5"})
+        return Path("models") / f"{MODEL_ENTITY}-{self.model}" / name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that headers and tables tell before anything is computed.
+
+    `faults` are complete messages; while there is one, nothing runs. `skipped` names subjects
+    without images and says why.
+    """
+
+    config: Config
+    jobs: tuple[Job, ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+    roots: dict[str, Path] = field(default_factory=dict)
+    user_rdms: tuple[object, ...] = ()  # (path, RDMs) pairs, read once
+    n_images: int = 0
+    available_mb: float = 0.0
+
+    def table(self) -> str:
+        """Return the count table that ``check`` prints and every run shows first."""
+        if self.config.level == "group":
+            from neurodnn.pipeline.group_plan import group_table
+
+            return group_table(self)
+        from neurodnn.pipeline.counts import count_table
+
+        return count_table(self)

@@ -1,0 +1,169 @@
+"""Stimuli of the plan: the table, the names of the user's RDMs, and which of them meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurodnn._checks import InputError, closest, message
+
+if TYPE_CHECKING:
+    from neurodnn.pipeline.config import Config
+    from neurodnn.pipeline.planning import Findings
+
+_SHOWN = 5
+
+
+def stimulus_folder(config: Config) -> Path:
+    """Return the folder of the images, or the table, that the options mean."""
+    return config.stimuli or config.bids_dir / "stimuli"
+
+
+def plan_references(found: Findings) -> None:
+    """Read the RDMs that the user brought; each file's faults are listed."""
+    from neurodnn.bids import require_file
+
+    for path in found.config.reference_rdms:
+        if found.attempt(lambda path=path: require_file(path)) is None:
+            continue
+        from neurodnn.rsa.rdm_files import read_rdms
+
+        rdms = found.attempt(lambda path=path: read_rdms(path, axis="reference"))
+        if rdms is not None:
+            found.user_rdms.append((path, rdms))
+
+
+def plan_stimuli(found: Findings) -> None:
+    """Read the stimulus table, or take the names of the user's RDMs where no images are needed.
+
+    The RDMs are then spelled as the table spells its stimuli.
+    """
+    from neurodnn.stimuli import read_stimuli
+
+    config = found.config
+    if config.network != "none" or config.stimuli is not None:
+        folder = stimulus_folder(config)
+        if not folder.exists():
+            found.faults.append(
+                message(str(folder), "the folder of the stimuli does not exist",
+                        remedy="Give --stimuli, or --network none with your own RDMs.")
+            )  # fmt: skip
+            return
+        table = found.attempt(
+            lambda: read_stimuli(folder, key=config.stimulus_key, checksums=False)
+        )
+        if table is None:
+            return
+        if config.network != "none" and table["path"].isna().any():
+            found.faults.append(
+                message(str(folder), "the stimulus table names no image files",
+                        remedy="Add a column path, or give --network none.")
+            )  # fmt: skip
+        found.stimuli = table
+    elif found.user_rdms:
+        found.stimuli = list(map(str, found.user_rdms[0][1].pattern_descriptors["stimulus"]))
+    spelled = [
+        (path, found.attempt(lambda path=path, rdms=rdms: _spelled_alike(path, rdms, found)))
+        for path, rdms in found.user_rdms
+    ]
+    found.user_rdms = [(path, rdms) for path, rdms in spelled if rdms is not None]
+
+
+def _spelled_alike(path: Path, rdms: Any, found: Findings) -> Any:
+    """Return the RDMs over the stimuli that the table knows, under the table's names."""
+    import pandas as pd
+
+    from neurodnn.stimuli import match_stimuli
+    from neurodnn.workflows.restriction import restrict_rdms
+
+    names = list(map(str, rdms.pattern_descriptors["stimulus"]))
+    try:
+        keys, _ = match_stimuli(
+            pd.DataFrame({"stimulus": names}), found.stimuli, column="stimulus",
+            key=found.config.stimulus_key,
+        )  # fmt: skip
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    known = [None if pd.isna(key) else str(key) for key in keys]
+    kept = sorted({key for key in known if key is not None})
+    twice = [key for key in kept if known.count(key) > 1]
+    if twice:
+        raise InputError(message(str(path), "two of its stimuli mean the same one", got=twice[:5],
+                                 remedy="Rename one, or give --stimulus-key id."))  # fmt: skip
+    spelled = [key if key is not None else f"\0{i}" for i, key in enumerate(known)]
+    return restrict_rdms(rdms, kept, names=spelled)
+
+
+def shared_stimuli(
+    shown: Sequence[str], strangers: Sequence[str], found: Findings, where: str
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the stimuli that brain and all references share, and what is to be reported.
+
+    Parameters
+    ----------
+    shown : sequence of str
+        Stimuli of the brain data that the table knows.
+    strangers : sequence of str
+        Cells of the events that met no stimulus.
+    found : Findings
+        Gives the references and ``--min-stimuli``.
+    where : str
+        The job, for messages.
+
+    Raises
+    ------
+    InputError
+        A reference of the user lacks stimuli of the brain data (both differences are listed)
+        and ``--min-stimuli`` was not given; fewer than 4 or than ``--min-stimuli`` are left.
+    """
+    config, notes = found.config, []
+    shared = set(shown)
+    missing_ok = config.min_stimuli is not None
+    own_names = config.network == "none" and config.stimuli is None
+    for path, rdms in found.user_rdms:
+        names = set(rdms.pattern_descriptors["stimulus"])
+        lacking = sorted(set(shown) - names) + (sorted(strangers) if own_names else [])
+        beyond = sorted(names - set(shown))
+        if lacking:
+            text = _difference(path.name, lacking, beyond)
+            if not missing_ok:
+                remedy = "Complete the RDM, or give --min-stimuli N to use what both have."
+                raise InputError(f"{where}: {text} {remedy}")
+            notes.append(f"{text} They were left out (--min-stimuli).")
+        if beyond:
+            notes.append(
+                f"{path.name}: {len(beyond)} of its {len(names)} stimuli were not shown in "
+                f"{where} and were left out ({_some(beyond)})."
+            )
+        shared &= names
+    if config.network != "none" and len(found.stimuli) > len(shared):
+        unseen = len(found.stimuli) - len(shared)
+        notes.append(
+            f"{unseen} of {len(found.stimuli)} images of the stimulus table are not compared in "
+            f"{where}; the layer RDMs were restricted to the other {len(shared)}."
+        )
+    least = max(4, config.min_stimuli or 4)
+    if len(shared) < least:
+        raise InputError(
+            message(where, f"brain data and references share {len(shared)} stimuli",
+                    got=sorted(shared)[:10], allowed=f"at least {least}",
+                    remedy="An RDM of fewer has too few entries to compare. See --stimulus-key "
+                    "and --stimulus-column.")
+        )  # fmt: skip
+    return tuple(sorted(shared)), notes
+
+
+def _difference(model: str, lacking: Sequence[str], beyond: Sequence[str]) -> str:
+    near = [(name, closest(name, beyond)) for name in lacking[:3]]
+    hints = [f"Did you mean {other} by {name}?" for name, other in near if other]
+    text = (
+        f"model RDM {model!r} lacks {len(lacking)} stimuli of the brain data ({_some(lacking)}) "
+        f"and has {len(beyond)} that the brain data lack ({_some(beyond) or 'none'})."
+    )
+    return " ".join([text, *hints])
+
+
+def _some(names: Sequence[str]) -> str:
+    tail = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + tail

@@ -1,0 +1,145 @@
+"""The options of a run, declared once: the command line and neurodnn.toml both read this table.
+
+Nothing heavy is imported here, because ``neurodnn --help`` prints these very lines.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """One option: its long name without dashes, what it takes and what it says in the help."""
+
+    name: str
+    kind: str  # text, texts, path, paths, pairs, int, number, flag
+    default: object
+    group: str
+    help: str
+    choices: tuple[str, ...] = ()
+    short: str = ""
+    metavar: str = ""
+    minimum: float | None = None
+    strict: bool = False
+    matters: bool = True  # whether the value can change a result, and so enters ParameterHash
+
+
+METRICS = ("correlation", "euclidean", "mahalanobis", "crossnobis")
+COMPARISONS = ("spearman", "pearson", "cosine", "rho-a")
+
+_WHAT = "what is compared"
+_DATA = "which data"
+_GROUP = "group level"
+_RESOURCES = "resources"
+_RUNNING = "how it runs"
+_OUTPUT = "what comes out"
+
+OPTIONS: tuple[Option, ...] = (
+    Option("network", "text", "alexnet", _WHAT, "network: neurodnn:scenes (ships with the package)"
+           ", a torchvision id such as alexnet or torchvision:alexnet@none (untrained), "
+           "my_model.py:build, or none to use --reference-rdms alone", metavar="ID"),
+    Option("weights", "path", None, _WHAT, "checkpoint (.safetensors, .pth) for the network",
+           metavar="FILE"),
+    Option("trust-checkpoint", "text", None, _WHAT, "sha256:... of a checkpoint whose pickled "
+           "code may run", metavar="SHA256", matters=False),
+    Option("activation", "text", None, _WHAT, "put in place of every ReLU, where the weights were "
+           "trained so: LeakyReLU(0.55), GELU", metavar="NAME"),
+    Option("layers", "texts", (), _WHAT, "layers as torch names them (see: neurodnn layers ID); "
+           "default one per block", metavar="NAME"),
+    Option("layer-metric", "text", "correlation", _WHAT, "distance between images in a layer",
+           choices=("correlation", "euclidean", "spearman")),
+    Option("reference-rdms", "paths", (), _WHAT, "your own RDMs (.h5, .npz, .csv, .tsv, .mat)",
+           metavar="FILE"),
+    Option("image-transform", "text", "whole", _WHAT, "whole: all that the subject saw, resized "
+           "(whole:227 to that size); weights: the crop the network was trained with",
+           metavar="{whole,whole:N,weights}"),
+    Option("metric", "text", "correlation", _WHAT, "distance between brain patterns",
+           choices=METRICS),
+    Option("compare", "text", "spearman", _WHAT, "comparison of brain RDM and reference",
+           choices=COMPARISONS),
+    Option("radius", "number", 9.0, _WHAT, "radius of the spheres in mm (centre to centre, "
+           "inclusive)", metavar="MM", minimum=0, strict=True),
+    Option("min-share", "number", 0.5, _WHAT, "share of a full sphere that must lie in the mask",
+           metavar="SHARE", minimum=0),
+    Option("dtype", "text", "float64", _WHAT, "float64 exact, float32 faster",
+           choices=("float64", "float32")),
+    Option("participant-label", "texts", (), _DATA, "subjects, with or without sub-",
+           metavar="LABEL"),
+    Option("session-label", "texts", (), _DATA, "sessions, with or without ses-",
+           metavar="LABEL"),
+    Option("task-id", "texts", (), _DATA, "tasks", short="t", metavar="TASK"),
+    Option("run-id", "texts", (), _DATA, "runs", metavar="RUN"),
+    Option("space", "text", None, _DATA, "space of the images, such as "
+           "MNI152NLin2009cAsym:res-2; default that one where present, else the only one found",
+           metavar="SPACE"),
+    Option("bids-filter-file", "path", None, _DATA, "JSON of entities that images must have: "
+           '{"bold": {"desc": "preproc"}, "betas": {"stat": "effect"}}', metavar="FILE"),
+    Option("derivatives", "pairs", (), _DATA, "where preprocessed images are: fmriprep=PATH, "
+           "betas=PATH; default BIDS_DIR/derivatives/fmriprep", short="d", metavar="NAME=PATH"),
+    Option("stimuli", "path", None, _DATA, "folder of the images; default BIDS_DIR/stimuli",
+           metavar="DIR"),
+    Option("stimulus-column", "text", None, _DATA, "events column that names the image; default "
+           "the first found of stim_file, stim_id, file_path, condition, image", metavar="COL"),
+    Option("stimulus-key", "text", "name", _DATA, "how values meet images: file name, path below "
+           "the stimuli folder, or stimulus_id", choices=("name", "path", "id")),
+    Option("stimulus-table", "path", None, _DATA, "TSV from codes in the events to stimulus_id",
+           metavar="FILE"),
+    Option("min-stimuli", "int", None, _DATA, "fail if fewer stimuli are left after matching "
+           "(at least 4 always); given, your own RDMs may lack stimuli of the brain data",
+           metavar="N", minimum=4),
+    Option("confounds", "text", "motion6", _DATA, "regressors of fMRIPrep runs: motion6, "
+           "motion24, each also with +acompcor or +tissue, or none", metavar="STRATEGY"),
+    Option("hrf", "text", "glover", _DATA, "response function: glover or spm, alone or with "
+           "' + derivative'", metavar="MODEL"),
+    Option("noise-model", "text", "ar1", _DATA, "of the general linear model: ols, ar1, ar2 ...",
+           metavar="MODEL"),
+    Option("estimate", "text", "beta", _DATA, "response estimates of fMRIPrep runs",
+           choices=("beta", "t")),
+    Option("n-permutations", "int", 10_000, _GROUP, "sign flips; all of them where that is "
+           "affordable (up to 14 subjects)", metavar="N", minimum=20),
+    Option("tail", "text", "two-sided", _GROUP, "alternative", choices=("two-sided", "greater")),
+    Option("random-seed", "int", 0, _GROUP, "seed of random sign flips and of untrained networks",
+           metavar="N", minimum=0),
+    Option("n-cpus", "int", None, _RESOURCES, "workers; the result does not depend on it",
+           metavar="N", minimum=1, matters=False),
+    Option("mem-mb", "int", None, _RESOURCES, "memory that may be used; default what is available",
+           metavar="M", minimum=1, matters=False),
+    Option("device", "text", "cpu", _RESOURCES, "where the network runs",
+           choices=("auto", "cpu", "cuda")),
+    Option("batch-size", "int", 32, _RESOURCES, "images per pass of the network", metavar="N",
+           minimum=1, matters=False),
+    Option("work-dir", "path", "work", _RUNNING, "scratch space, outside OUTPUT_DIR", short="w",
+           metavar="DIR", matters=False),
+    Option("clean-workdir", "flag", False, _RUNNING, "empty the work folder first",
+           matters=False),
+    Option("dry-run", "flag", False, _RUNNING, "print what would run, write nothing",
+           matters=False),
+    Option("validate", "flag", False, _RUNNING, "run bids-validator-deno on BIDS_DIR first",
+           matters=False),
+    Option("config-file", "path", None, _RUNNING, "neurodnn.toml with the names of these "
+           "options; the command line wins", metavar="FILE", matters=False),
+    Option("overwrite", "flag", False, _RUNNING, "recompute and replace outputs that were made "
+           "from other inputs or options", matters=False),
+    Option("force", "flag", False, _RUNNING, "pass the memory guard", matters=False),
+    Option("on-error", "text", "continue", _RUNNING, "after a failed subject",
+           choices=("continue", "abort"), matters=False),
+    Option("debug", "flag", False, _RUNNING, "show tracebacks", matters=False),
+    Option("keep-activations", "flag", False, _OUTPUT, "keep the activations of the layers in "
+           "the work folder", matters=False),
+    Option("reports-only", "flag", False, _OUTPUT, "rebuild the pages from OUTPUT_DIR",
+           matters=False),
+    Option("boilerplate-only", "flag", False, _OUTPUT, "print the methods paragraph and stop",
+           matters=False),
+    Option("verbose", "flag", False, _OUTPUT, "debug messages on the screen", short="v",
+           matters=False),
+    Option("quiet", "flag", False, _OUTPUT, "warnings and errors only", short="q",
+           matters=False),
+)  # fmt: skip
+
+# other spellings of the field, each an alias on the command line
+ALIASES = {
+    "n-cpus": ("--nprocs", "--n-jobs"),
+    "on-error": (),
+}
+
+BY_FIELD = {option.name.replace("-", "_"): option for option in OPTIONS}

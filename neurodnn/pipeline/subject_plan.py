@@ -1,0 +1,313 @@
+"""One subject's job as names, headers and tables tell it; every fault of it is listed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurodnn._checks import DataWarning, InputError, message
+from neurodnn.bids import bids_label, parse_name, read_tsv, require_columns
+from neurodnn.pipeline import inputs
+from neurodnn.pipeline.estimate import BRAIN_SHARE, estimate_job, mask_voxels
+from neurodnn.pipeline.jobs import Job, Run
+from neurodnn.pipeline.matching import shared_stimuli
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neurodnn.pipeline.planning import Findings
+
+_GRID_MM = 1e-3
+
+
+def plan_job(
+    found: Findings, subject: str, kind: str, root: Path, images: Sequence[Path]
+) -> Job | None:
+    """Return the job of one subject and task; None if a fault stands against it."""
+    before = len(found.faults)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        job = found.attempt(lambda: _plan(found, subject, kind, root, images))
+    notes = [str(item.message) for item in caught if issubclass(item.category, DataWarning)]
+    if job is None or len(found.faults) > before:
+        return None
+    from dataclasses import replace
+
+    return replace(job, notes=tuple(dict.fromkeys((*notes, *job.notes))))
+
+
+def _plan(found: Findings, subject: str, kind: str, root: Path, images: Sequence[Path]) -> Job:
+    where = f"sub-{subject}"
+    space = inputs.choose_space(images, found.config.space, where)
+    images = inputs.in_space(images, space)
+    infos = _check_headers(found, images, ndim=4 if kind == "bold" else None)
+    groups = _runs(images, infos, kind)
+    tables = {
+        label: found.attempt(lambda label=label: _read_labels(found, groups[label], infos, kind))
+        for label in groups
+    }
+    if any(table is None for table in tables.values()) or not infos:
+        raise InputError(message(where, "cannot be planned because of the faults above"))
+    stimuli, report = _match(found, tables)
+    runs = []
+    for label, paths in groups.items():
+        runs.append(_make_run(found, root, kind, label, paths, tables[label], stimuli[label]))
+    if kind == "betas":
+        runs = _give_masks(found, root, subject, space, runs)
+    _check_masks(found, runs, infos)
+    shared, notes = shared_stimuli(report.matched, report.only_in_events, found, where)
+    entities = parse_name(images[0])
+    sessions = {parse_name(path).get("ses") for path in images}
+    job = Job(
+        subject=subject,
+        session=entities.get("ses") if len(sessions) == 1 else None,
+        task=entities.get("task"),
+        space=space[0],
+        resolution=space[1],
+        kind=kind,
+        runs=tuple(runs),
+        stimuli=shared,
+        match=report.to_dict(),
+        notes=tuple(notes),
+    )
+    return _with_estimate(found, job, infos)
+
+
+def _check_headers(found: Findings, images: Sequence[Path], ndim: int | None) -> dict[Path, Any]:
+    """Return the header of each image; all must lie on one grid."""
+    from neurodnn.brain.nifti import image_info
+
+    infos: dict[Path, Any] = {}
+    for path in images:
+        info = found.attempt(lambda path=path: image_info(path, ndim=ndim))
+        if info is None:
+            continue
+        first = next(iter(infos.values()), info)
+        if _other_grid(info, first):
+            found.faults.append(
+                message(str(path), "lies on another grid than the subject's first image",
+                        got=info.shape[:3], allowed=f"{first.shape[:3]} with the same affine",
+                        remedy="Resample it, or leave the run out.")
+            )  # fmt: skip
+        infos[path] = info
+    return infos
+
+
+def _other_grid(a: Any, b: Any) -> bool:
+    return a.shape[:3] != b.shape[:3] or bool(np.abs(a.affine - b.affine).max() > _GRID_MM)
+
+
+def _runs(
+    images: Sequence[Path], infos: dict[Path, Any], kind: str
+) -> dict[str, list[Path]]:
+    """Group images by run, in the order of the names; 4-D images are a run each."""
+    several = len({parse_name(path).get("ses") for path in images}) > 1
+    groups: dict[str, list[Path]] = {}
+    for path in images:
+        label = inputs.run_label(parse_name(path), several)
+        groups.setdefault(label, []).append(path)
+    for label, paths in groups.items():
+        if len(paths) > 1 and any(len(infos[p].shape) == 4 for p in paths if p in infos):
+            names = ", ".join(path.name for path in paths[:3])
+            raise InputError(message(f"run {label}", f"has {len(paths)} 4-D {kind} images",
+                                     got=names, remedy="Choose with --bids-filter-file."))  # fmt: skip
+    return groups
+
+
+def _read_labels(
+    found: Findings, paths: Sequence[Path], infos: dict[Path, Any], kind: str
+) -> tuple[Path | None, pd.DataFrame]:
+    """Return the table of one run: its events, or one row per volume of betas."""
+    import pandas as pd
+
+    if kind == "bold":
+        path = inputs.find_events(found.config, paths[0], found.filters)
+        table = read_tsv(path, required=["onset", "duration"])
+        return path, table
+    path = inputs.labels_beside(paths[0])
+    if path is not None and len(paths) == 1:
+        table = read_tsv(path)
+        info = infos.get(paths[0])
+        volumes = 1 if info is None or len(info.shape) == 3 else info.shape[3]
+        if info is not None and len(table) != volumes:
+            raise InputError(
+                message(str(paths[0]), f"holds {volumes} volumes but {path.name} has "
+                        f"{len(table)} rows", remedy="Give one row per volume, in order.")
+            )  # fmt: skip
+        return path, table
+    labels = [inputs.condition_label(parse_name(each)) for each in paths]
+    if any(label is None for label in labels):
+        unnamed = paths[labels.index(None)]
+        raise InputError(
+            message(str(unnamed), "nothing tells which stimulus each volume shows",
+                    remedy=f"Add {inputs.sidecar_path(unnamed).with_suffix('.tsv').name} with a "
+                    "column stimulus, one row per volume.")
+        )  # fmt: skip
+    return None, pd.DataFrame({"condition": labels})
+
+
+def _match(found: Findings, tables: dict[str, Any]) -> tuple[dict[str, list[str | None]], Any]:
+    """Return the stimulus of each row of each run, and the report over all runs."""
+    import pandas as pd
+
+    from neurodnn.stimuli import match_stimuli
+
+    config = found.config
+    first = next((path for path, _ in tables.values() if path is not None), None)
+    joint = pd.concat([table for _, table in tables.values()], ignore_index=True)
+    column = config.stimulus_column
+    if column is None and "stimulus" in joint.columns:
+        column = "stimulus"  # what tables beside betas call it
+    stimuli = found.stimuli
+    if first is None:
+        joint, stimuli = _by_label(joint, column or "condition", stimuli)
+    for path, table in tables.values():
+        if path is not None and column is not None:
+            require_columns(table, [column], where=str(path))
+    try:
+        keys, report = match_stimuli(
+            joint, stimuli, column=column, key=config.stimulus_key, table=config.stimulus_table
+        )
+    except InputError as error:
+        raise InputError(f"{first}: {error}" if first else str(error)) from error
+    for path, table in tables.values():
+        if path is not None:
+            require_columns(table, [report.column], where=str(path))
+    rows = [None if pd.isna(key) else str(key) for key in keys]
+    split, start = {}, 0
+    for label, (_, table) in tables.items():
+        split[label] = rows[start : start + len(table)]
+        start += len(table)
+    return split, report
+
+
+def _by_label(joint: pd.DataFrame, column: str, stimuli: Any) -> tuple[pd.DataFrame, Any]:
+    """Undo what a BIDS label does to a stimulus name: face_01 stands as face01 in file names."""
+    names = list(stimuli["stimulus"]) if hasattr(stimuli, "columns") else list(stimuli)
+    spelled: dict[str, list[str]] = {}
+    for name in names:
+        spelled.setdefault(bids_label(name).casefold(), []).append(name)
+    cells = []
+    for cell in joint[column]:
+        meant = spelled.get(str(cell).casefold(), [])
+        cells.append(meant[0] if cell not in names and len(meant) == 1 else cell)
+    return joint.assign(**{column: cells}), stimuli
+
+
+def _make_run(
+    found: Findings, root: Path, kind: str, label: str, paths: Sequence[Path],
+    labels: tuple[Path | None, pd.DataFrame], stimuli: list[str | None],
+) -> Run:  # fmt: skip
+    path, table = labels
+    if kind == "betas":
+        runs = tuple(map(str, table["run"])) if "run" in table.columns else None
+        _check_repeats(found, path or paths[0], stimuli, runs)
+        return Run(label, tuple(paths), path, tuple(stimuli), volume_runs=runs)
+    image = paths[0]
+    beside = {"suffix": "timeseries", "desc": "confounds", "extension": ".tsv"}
+    confounds = inputs.find_beside(root, image, same_space=False, **beside)
+    found.attempt(lambda: _check_confounds(found, image, confounds))
+    mask = None
+    for extension in inputs.IMAGES:
+        mask = mask or inputs.find_beside(
+            root, image, suffix="mask", desc="brain", same_space=True, extension=extension
+        )
+    tr, reference = inputs.timing(root, image)
+    return Run(label, tuple(paths), path, tuple(stimuli), confounds=confounds, mask=mask,
+               tr=tr, slice_time_ref=reference)  # fmt: skip
+
+
+def _check_repeats(
+    found: Findings, path: Path, stimuli: Sequence[str | None], runs: Sequence[str] | None
+) -> None:
+    seen: dict[tuple[str, str], int] = {}
+    for row, name in enumerate(stimuli):
+        if name is None:
+            continue
+        key = (name, runs[row] if runs else "")
+        if key in seen:
+            found.faults.append(
+                message(str(path), f"stimulus {name!r} stands in rows {seen[key] + 1} and "
+                        f"{row + 1}" + (f" of run {key[1]}" if runs else ""),
+                        remedy="Add a column run, or average the repeats.")
+            )  # fmt: skip
+            return
+        seen[key] = row
+
+
+def _check_confounds(found: Findings, image: Path, confounds: Path | None) -> None:
+    """Check the header alone: these tables are large, and there is one per run."""
+    from neurodnn.brain.confounds import STRATEGIES
+
+    strategy = found.config.confounds
+    if strategy == "none" or strategy not in STRATEGIES:
+        return
+    if confounds is None:
+        raise InputError(
+            message(str(image), "has no desc-confounds_timeseries.tsv beside it",
+                    remedy="Give --confounds none, or add the table.")
+        )  # fmt: skip
+    with open(confounds, encoding="utf-8", errors="replace") as stream:
+        columns = stream.readline().strip("\ufeff\r\n").split("\t")
+    missing = [name for name in STRATEGIES[strategy][0] if name not in columns]
+    if missing:
+        raise InputError(
+            message(str(confounds), f"lacks {len(missing)} columns of --confounds {strategy}",
+                    got=missing[:6], remedy="Choose another strategy, or none.")
+        )  # fmt: skip
+
+
+def _give_masks(
+    found: Findings, root: Path, subject: str, space: inputs.Space, runs: list[Run]
+) -> list[Run]:
+    """Betas take a mask of their own folder, else one of fMRIPrep in the same space."""
+    from dataclasses import replace
+
+    masks: list[Path] = []
+    for folder in (root, found.roots.get("fmriprep")):
+        if folder is not None and not masks and (folder / f"sub-{subject}").is_dir():
+            masks = inputs.find_masks(folder, subject, space, found.filters)
+    if not masks:
+        return runs
+    # one mask per run where their numbers agree, otherwise all of them count for the first
+    if len(masks) == len(runs):
+        return [replace(run, mask=mask) for run, mask in zip(runs, masks, strict=True)]
+    return [replace(runs[0], mask=masks[0]), *runs[1:]]
+
+
+def _check_masks(found: Findings, runs: Sequence[Run], infos: dict[Path, Any]) -> None:
+    from neurodnn.brain.nifti import image_info
+
+    first = next(iter(infos.values()))
+    for mask in sorted({run.mask for run in runs if run.mask is not None}):
+        info = found.attempt(lambda mask=mask: image_info(mask, ndim=3))
+        if info is not None and _other_grid(info, first):
+            found.faults.append(
+                message(str(mask), "the mask lies on another grid than the images",
+                        got=info.shape, allowed=f"{first.shape[:3]} with the same affine",
+                        remedy="Give the mask of the same space and resolution.")
+            )  # fmt: skip
+
+
+def _with_estimate(found: Findings, job: Job, infos: dict[Path, Any]) -> Job:
+    from dataclasses import replace
+
+    info = next(iter(infos.values()))
+    masks = [run.mask for run in job.runs if run.mask is not None]
+    voxels = int(np.prod(info.shape[:3]) * BRAIN_SHARE)
+    if masks:
+        voxels = found.attempt(lambda: mask_voxels(masks[0]), voxels)
+    volumes = [each.shape[3] if len(each.shape) == 4 else 1 for each in infos.values()]
+    rows = sum(volumes) if job.kind == "betas" else len(job.stimuli) * len(job.runs)
+    references = sum(len(rdms.dissimilarities) for _, rdms in found.user_rdms)
+    if found.config.network != "none":
+        references += len(found.config.layers) or 8
+    zooms = np.sqrt((info.affine[:3, :3] ** 2).sum(axis=0))
+    memory, seconds = estimate_job(
+        info.shape, zooms, voxels, rows, volumes, len(job.stimuli), references, found.config
+    )
+    return replace(job, voxels=voxels, memory_mb=memory, seconds=seconds)

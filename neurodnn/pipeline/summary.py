@@ -1,0 +1,121 @@
+"""The summaries in ``figures/`` and ``group/``, from which the pages are built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from neurodnn.pipeline.jobs import Job
+from neurodnn.pipeline.logs import software_versions
+from neurodnn.pipeline.provenance import Context, job_parameters
+
+CITED_ALWAYS = ["gorgolewski2016"]
+
+
+def subject_summary(
+    job: Job,
+    context: Context,
+    inputs: Sequence[Mapping[str, str]],
+    hashes: tuple[str, str],
+    loaded: Any,
+    scores: Any,
+    maps: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """Return the summary of one job; nothing in it depends on the time or the machine's name."""
+    reasons = not_computed(scores)
+    centres = int(scores.sizes[scores.dims[0]]) - sum(reasons.values())
+    paragraph, cited = _methods(job, context, loaded, centres)
+    return {
+        "Subject": job.subject,
+        **({"Session": job.session} if job.session else {}),
+        "Task": job.task,
+        "Space": job.space,
+        "Inputs": list(inputs),
+        "Stimuli": {**job.match, "Compared": len(job.stimuli)},
+        "Network": context.references.identity,
+        "References": reference_entries(context),
+        "Parameters": job_parameters(context),
+        "MaskVoxels": int(scores.sizes[scores.dims[0]]),
+        "Mask": loaded.how_mask,
+        "MaskPath": job.mask_path.as_posix(),
+        "Centres": centres,
+        "NotComputed": reasons,
+        "Confounds": loaded.confounds or "",
+        "Maps": list(maps),
+        "Methods": context.scrub(paragraph),
+        "Citations": cited,
+        "Warnings": list(notes),
+        "SoftwareVersions": software_versions(),
+        "Failures": [],
+        "InputHash": hashes[0],
+        "ParameterHash": hashes[1],
+    }
+
+
+def reference_entries(context: Context) -> list[dict[str, str]]:
+    """Return name, label and RDM file of each reference."""
+    return [
+        {"Name": each.name, "Label": each.label, "RDM": each.rdm_path.as_posix()}
+        for each in context.references.references
+    ]
+
+
+def not_computed(scores: Any) -> dict[str, int]:
+    """Return how many centres were left empty, by reason in words."""
+    if "reason" not in scores.coords:
+        return {}
+    words = _reason_words(scores.attrs.get("reason_codes"))
+    codes, counts = np.unique(np.asarray(scores.coords["reason"]), return_counts=True)
+    return {
+        words.get(int(code), f"reason {code}"): int(count)
+        for code, count in zip(codes, counts, strict=True)
+        if code != 0
+    }
+
+
+def _reason_words(codes: object) -> dict[int, str]:
+    """Return code to words from ``1: too few features; 2: ...``."""
+    words = {}
+    for part in str(codes or "").split(";"):
+        code, colon, text = part.partition(":")
+        if colon and code.strip().isdigit():
+            words[int(code)] = text.strip()
+    return words
+
+
+def _methods(job: Job, context: Context, loaded: Any, centres: int) -> tuple[str, list[str]]:
+    """Return the methods paragraph with the numbers that were used, and its citations."""
+    from neurodnn.workflows import fmri_searchlight
+
+    config = context.config
+    parts = [_data_sentence(job)]
+    cited = list(CITED_ALWAYS)
+    if loaded.glm:
+        parts += [loaded.glm, loaded.confounds or ""]
+        cited += ["abraham2014", "esteban2019"]
+    parts.append(f"The mask was {loaded.how_mask}.")
+    for text, keys in context.references.methods:
+        parts.append(text)
+        cited += keys
+    user = [path.name for path, _ in context.references.plan.user_rdms]
+    if user:
+        parts.append(f"Reference RDMs were read from {', '.join(user)}.")
+    text, keys = fmri_searchlight.describe({
+        "metric": config.metric, "comparison": config.compare, "radius": config.radius,
+        "min_share": config.min_share, "dtype": config.dtype, "n_stimuli": len(job.stimuli),
+        "n_centres": centres, "n_references": len(context.references.references),
+    })  # fmt: skip
+    parts.append(text)
+    return " ".join(part for part in parts if part), sorted({*cited, *keys})
+
+
+def _data_sentence(job: Job) -> str:
+    task = f" of task {job.task}" if job.task else ""
+    space = f" in the space {job.space}" if job.space else ""
+    what = "preprocessed by fMRIPrep" if job.kind == "bold" else "of estimated responses"
+    plural = "run" if len(job.runs) == 1 else "runs"
+    return f"Functional images {what} ({len(job.runs)} {plural}{task}{space}) were analysed."
+
