@@ -22,56 +22,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodnn._checks import InputError, message
+from neurodnn.numerics.features import ZERO_FACTOR, feature_eps, floating, usable_features
 
 # Features per block of the Gram product: bounds memory for layers with millions of units and
 # depends on nothing but the data, so that a result is always the same bits.
 _FEATURES_PER_BLOCK = 16384
-ZERO_FACTOR = 64.0
-
-
-def feature_eps(dtype: np.dtype) -> float:
-    """Return the rounding unit that counts for values of `dtype`.
-
-    float32 has its own; every other type is judged as float64 (float16 is too coarse for a
-    relative rule: 64 of its rounding units are 6 % of the value).
-
-    Examples
-    --------
-    >>> feature_eps(np.dtype("int16")) == feature_eps(np.dtype("float64"))
-    True
-    """
-    return float(np.finfo(np.float32 if dtype == np.float32 else np.float64).eps)
-
-
-def usable_features(patterns: ArrayLike) -> NDArray[np.bool_]:
-    """Return which features are finite and vary over conditions.
-
-    Parameters
-    ----------
-    patterns : array (conditions x features) or (folds x conditions x features)
-        With folds, a feature must vary within every fold: one that is constant in a run was
-        not measured in it.
-
-    Returns
-    -------
-    array of bool (features,)
-
-    Examples
-    --------
-    >>> usable_features([[0.7, 1.0, 2.0], [0.7, 3.0, float("nan")]])
-    array([False,  True, False])
-    """
-    patterns = _floating(patterns)
-    folds = patterns if patterns.ndim == 3 else patterns[np.newaxis]
-    usable = np.ones(patterns.shape[-1], dtype=bool)
-    eps = feature_eps(patterns.dtype)
-    for fold in folds:
-        low, high = fold.min(axis=0), fold.max(axis=0)
-        with np.errstate(invalid="ignore", over="ignore"):
-            spread = high - low
-            largest = np.maximum(np.abs(low), np.abs(high))
-            usable &= np.isfinite(spread) & (spread > ZERO_FACTOR * eps * largest)
-    return usable
 
 
 def correlation_distance(X: ArrayLike) -> NDArray[np.float64]:
@@ -154,7 +109,7 @@ def euclidean_distance(X: ArrayLike) -> NDArray[np.float64]:
     # Distances do not feel a shift of all conditions; without it the Gram form would cancel.
     centred = (block - block.mean(axis=0) for block in _blocks(X, kept))
     gram = sum(block @ block.T for block in centred)
-    return _distances_of_gram(gram, np.diag(gram), kept.size, signed=False)
+    return distances_of_gram(gram, np.diag(gram), kept.size, signed=False)
 
 
 def mahalanobis_distance(X: ArrayLike, precision: ArrayLike) -> NDArray[np.float64]:
@@ -194,7 +149,7 @@ def mahalanobis_distance(X: ArrayLike, precision: ArrayLike) -> NDArray[np.float
     whitened = X[:, kept].astype(np.float64)
     whitened = (whitened - whitened.mean(axis=0)) @ _whitener(precision, kept)
     gram = whitened @ whitened.T
-    return _distances_of_gram(gram, np.diag(gram), int(kept.sum()), signed=False)
+    return distances_of_gram(gram, np.diag(gram), int(kept.sum()), signed=False)
 
 
 def crossnobis_distance(
@@ -255,7 +210,7 @@ def crossnobis_distance(
     # Sum over pairs of different folds of X_m X_n' = S S' - sum X_m X_m': no loop over pairs.
     gram = (total @ total.T - within) / n_pairs
     scale = (np.diag(total @ total.T) + np.diag(within)) / n_pairs
-    return _distances_of_gram(gram, scale, int(kept.sum()), signed=True)
+    return distances_of_gram(gram, scale, int(kept.sum()), signed=True)
 
 
 METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
@@ -266,15 +221,8 @@ METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
 }
 
 
-def _floating(values: ArrayLike) -> NDArray:
-    values = np.asarray(values)
-    if values.dtype in (np.float32, np.float64) and values.dtype.isnative:
-        return values
-    return values.astype(np.float32 if values.dtype == np.float16 else np.float64)
-
-
 def _patterns(values: ArrayLike, ndim: int, name: str) -> NDArray:
-    values = _floating(values)
+    values = floating(values)
     if values.ndim != ndim:
         axes = "conditions x features" if ndim == 2 else "folds x conditions x features"
         raise InputError(message(name, f"must be {axes}", got=values.shape))
@@ -294,10 +242,26 @@ def _without_noise(distances: NDArray, tolerance: float | NDArray) -> NDArray[np
     return np.where(np.abs(distances) <= tolerance, 0.0, distances)
 
 
-def _distances_of_gram(
+def distances_of_gram(
     gram: NDArray, scale: NDArray, n_features: int, *, signed: bool
 ) -> NDArray[np.float64]:
-    """Turn a Gram matrix into squared distances per feature; `scale` judges what is zero."""
+    """Return squared distances per feature, condensed, from a Gram matrix of patterns.
+
+    Parameters
+    ----------
+    gram : array (conditions x conditions)
+        Dot products of (centred, whitened) patterns.
+    scale : array (conditions,)
+        Squared lengths against which a difference counts as rounding noise.
+    n_features : int
+    signed : bool
+        Whether distances may be negative (cross-validated); otherwise they are clipped at 0.
+
+    Examples
+    --------
+    >>> distances_of_gram(np.diag([9.0, 16.0]), np.array([9.0, 16.0]), 2, signed=False)
+    array([12.5])
+    """
     rows, columns = np.triu_indices(gram.shape[0], 1)
     norms = np.diag(gram)
     distances = norms[rows] + norms[columns] - 2.0 * gram[rows, columns]
