@@ -18,7 +18,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from neurodnn._checks import InputError, message
-from neurodnn.numerics.dissimilarity import ZERO_FACTOR
+from neurodnn.numerics.features import ZERO_FACTOR
 from neurodnn.numerics.ranks import average_ranks
 
 Row = NDArray[np.float64]
@@ -226,10 +226,8 @@ def _rows(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 def _check_pairs(a: NDArray, b: NDArray) -> None:
     if a.shape[1] != b.shape[1]:
-        raise InputError(
-            message("b", "has another number of pairs than a", got=b.shape[1],
-                    allowed=str(a.shape[1]))
-        )  # fmt: skip
+        fault = "has another number of pairs than a"
+        raise InputError(message("b", fault, got=b.shape[1], allowed=str(a.shape[1])))
 
 
 def _compare(a: ArrayLike, b: ArrayLike, normaliser: Callable[[Row], Row]) -> NDArray:
