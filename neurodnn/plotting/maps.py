@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurodnn._checks import InputError, check_number, message
-from neurodnn.plotting import _slices, _style
-from neurodnn.plotting._style import score_limit
+from neurodnn.plotting import slices as cutting
+from neurodnn.plotting import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GAP = 12  # mm between slices
-_ROW = 1.42  # inches between rows
-_TITLE, _FOOT = 0.42, 0.62  # inches above the first and below the last row
+_HEAD, _TALLEST = 0.36, 1.7  # inches: a row's name and positions above its slices; its slices
+_TITLE, _FOOT = 0.42, 0.56  # inches above the first and below the last row
+_SIDE = 0.012  # of the width, left and right of the slices
 
 
 def plot_layer_maps(
@@ -87,25 +88,24 @@ def plot_layer_maps(
         check_number("threshold", threshold, minimum=0)
     underlay = _underlay(background, list(images.values()))
     signed = any(np.nanmin(data, initial=0) < 0 for data, _ in volumes.values())
-    figure = _style.new_figure(
-        _style.PAGE_WIDTH, (_TITLE if title else 0.12) + _ROW * len(volumes) + _FOOT
-    )
-    for number, (label, (data, affine)) in enumerate(volumes.items()):
+    rows = []
+    for label, (data, affine) in volumes.items():
         cuts = list(slices) if slices is not None else default_slices(data, affine, underlay)
         edge = _edge(outlines, label)
         row = _compose(cuts, underlay, (data, affine), edge, (limit, threshold, signed))
-        peak = None if slices is not None else _slices.peak_position(data, affine)
-        _draw_row(figure, number, title is not None, (label, row, cuts, underlay, peak))
+        peak = None if slices is not None else cutting.peak_position(data, affine)
+        rows.append((label, row, cuts, underlay, peak))
+    figure = _draw_rows(rows, _TITLE if title else 0.1)
     _colour_bar(figure, limit, signed, unit, _beyond(volumes, limit))
-    _style.figure_title(figure, title, space=_TITLE)
+    style.figure_title(figure, title, space=_TITLE)
     return figure
 
 
 def default_slices(
-    data: np.ndarray, affine: np.ndarray, underlay: _slices.Underlay
+    data: np.ndarray, affine: np.ndarray, underlay: cutting.Underlay
 ) -> list[tuple[str, float]]:
     """Three cuts through the map's peak, then five horizontal ones shared by all maps."""
-    x, y, z = _slices.peak_position(data, affine)
+    x, y, z = cutting.peak_position(data, affine)
     cuts = [("x", float(x)), ("y", float(y)), ("z", float(z))]
     low, high = underlay.low[2], underlay.high[2]
     shared = np.round(low + (high - low) * np.array([0.26, 0.38, 0.5, 0.62, 0.76]))
@@ -134,21 +134,21 @@ def _read_maps(images: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndar
 
 def _limit(volumes: Mapping[str, tuple[np.ndarray, np.ndarray]], vmax: float | None) -> float:
     if vmax is None:
-        return score_limit(volumes[label][0] for label in volumes)
+        return style.score_limit(data for data, _ in volumes.values())
     return check_number("vmax", vmax, minimum=0, strict=True)
 
 
-def _underlay(background: Any, images: list) -> _slices.Underlay:
+def _underlay(background: Any, images: list) -> cutting.Underlay:
     if background is None:
-        return _slices.template_underlay()
+        return cutting.template_underlay()
     if isinstance(background, str):
         if background != "extent":
             raise InputError(
                 message("background", "is not known", got=background,
                         allowed="None, 'extent' or a 3-D image")
             )  # fmt: skip
-        return _slices.extent_underlay(images)
-    return _slices.image_underlay(background)
+        return cutting.extent_underlay(images)
+    return cutting.image_underlay(background)
 
 
 def _edge(outlines: Mapping[str, Any] | None, label: str):
@@ -168,8 +168,8 @@ def _beyond(volumes: Mapping[str, tuple[np.ndarray, np.ndarray]], limit: float) 
 
 def _colours(values: np.ndarray, limit: float, signed: bool) -> np.ndarray:
     if signed:
-        return _style.diverging_map()(np.clip(values / (2 * limit) + 0.5, 0, 1))[..., :3]
-    return _style.sequential_map()(np.clip(values / limit, 0, 1))[..., :3]
+        return style.diverging_map()(np.clip(values / (2 * limit) + 0.5, 0, 1))[..., :3]
+    return style.sequential_map()(np.clip(values / limit, 0, 1))[..., :3]
 
 
 def _compose(cuts, underlay, volume, edge, scale) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
@@ -177,15 +177,15 @@ def _compose(cuts, underlay, volume, edge, scale) -> tuple[np.ndarray, list[tupl
     limit, threshold, signed = scale
     pictures = []
     for cut in cuts:
-        points = _slices.plane(cut, underlay.low, underlay.high, 1.0)
-        picture = _slices.grey_picture(underlay, points)
-        values = _slices.sample(*volume, points)
-        alpha = _slices.opacity(values, limit, threshold)[..., None]
+        points = cutting.plane(cut, underlay.low, underlay.high, 1.0)
+        picture = cutting.grey_picture(underlay, points)
+        values = cutting.sample(*volume, points)
+        alpha = cutting.opacity(values, limit, threshold)[..., None]
         colours = _colours(np.nan_to_num(values), limit, signed)
         picture = picture * (1 - alpha) + colours * alpha
         if edge is not None:
-            inside = np.nan_to_num(_slices.sample(*edge, points)) > 0
-            picture[_slices.outline(inside)] = 0.08
+            inside = np.nan_to_num(cutting.sample(*edge, points)) > 0
+            picture[cutting.outline(inside)] = 0.08
         pictures.append(picture)
     height = max(picture.shape[0] for picture in pictures)
     width = sum(picture.shape[1] + _GAP for picture in pictures) - _GAP
@@ -200,21 +200,31 @@ def _compose(cuts, underlay, volume, edge, scale) -> tuple[np.ndarray, list[tupl
     return row, places
 
 
-def _draw_row(figure, number: int, titled: bool, content) -> None:
+def _draw_rows(rows: list, head: float) -> Figure:
+    """A figure as high as its rows need; all rows have the same scale."""
+    width = style.PAGE_WIDTH * (1 - 2 * _SIDE)
+    columns = max(row[1][0].shape[1] for row in rows)
+    tallest = max(row[1][0].shape[0] for row in rows)
+    inches = min(width / columns, _TALLEST / tallest)  # per mm
+    step = _HEAD + tallest * inches + 0.1
+    figure = style.new_figure(style.PAGE_WIDTH, head + step * len(rows) + _FOOT)
+    for number, row in enumerate(rows):
+        _draw_row(figure, figure.get_figheight() - head - number * step, inches, row)
+    return figure
+
+
+def _draw_row(figure, top: float, inches: float, content) -> None:
+    """One row whose name begins `top` inches above the figure's lower edge."""
     label, (picture, places), cuts, underlay, peak = content
     rows, columns = picture.shape[:2]
     total, width = figure.get_figheight(), figure.get_figwidth()
-    side = 0.012
-    height = (1 - 2 * side) * width * rows / columns
-    top = total - (_TITLE if titled else 0.12) - number * _ROW - 0.34
-    shrink = min(1.0, (_ROW - 0.36) / height)
-    box = (side, (top - height * shrink) / total, (1 - 2 * side) * shrink, height * shrink / total)
-    axes = figure.add_axes(box)
+    high, wide = rows * inches, columns * inches
+    axes = figure.add_axes((_SIDE, (top - _HEAD - high) / total, wide / width, high / total))
     axes.imshow(picture, extent=(0, columns, rows, 0), interpolation="antialiased")
     axes.set_axis_off()
     figure.text(
-        side, (top + 0.24) / total, _style.plain(label, 60),
-        fontsize=_style.TEXT, fontweight="bold", color=_style.INK, va="center",
+        _SIDE, (top - 0.1) / total, style.plain(label, 60),
+        fontsize=style.TEXT, fontweight="bold", color=style.INK, va="center",
     )  # fmt: skip
     for cut, place in zip(cuts, places, strict=True):
         _mark_slice(axes, cut, place, rows)
@@ -229,30 +239,30 @@ def _mark_slice(axes, cut: tuple[str, float], place: tuple[int, int, int], rows:
     number = "0" if number[1:] == "0" else number
     axes.text(
         (left + right) / 2, -4, f"{cut[0]} = {number} mm",
-        fontsize=_style.SMALL - 1, color=_style.FAINT, ha="center", va="bottom",
+        fontsize=style.SMALL - 1, color=style.FAINT, ha="center", va="bottom",
     )  # fmt: skip
     names = ("P", "A") if cut[0] == "x" else ("L", "R")
     weight = "normal" if cut[0] == "x" else "bold"
     for name, position, align in zip(names, (left + 3, right - 3), ("left", "right"), strict=True):
         axes.text(
             position, rows, name,
-            fontsize=_style.SMALL - 0.5, color=_style.INK, fontweight=weight,
+            fontsize=style.SMALL - 0.5, color=style.INK, fontweight=weight,
             ha=align, va="bottom",
         )  # fmt: skip
 
 
 def _cross(axes, cut, place, underlay, peak) -> None:
     """Thin lines through the peak that leave the peak itself free."""
-    right_axis, up_axis = _slices.DRAWN[cut[0]]
+    right_axis, up_axis = cutting.DRAWN[cut[0]]
     left, right, top = place
     column = left + peak[right_axis] - underlay.low[right_axis]
     span = underlay.high[up_axis] - underlay.low[up_axis]
     row = top + underlay.high[up_axis] - peak[up_axis]
-    style = {"color": _style.INK, "linewidth": 0.4, "alpha": 0.55}
+    line = {"color": style.INK, "linewidth": 0.4, "alpha": 0.55}
     for start, end in ((left, column - 9), (column + 9, right)):
-        axes.plot((start, end), (row, row), **style)
+        axes.plot((start, end), (row, row), **line)
     for start, end in ((top, row - 9), (row + 9, top + span)):
-        axes.plot((column, column), (start, end), **style)
+        axes.plot((column, column), (start, end), **line)
 
 
 def _colour_bar(figure, limit: float, signed: bool, unit: str, extend: str) -> None:
@@ -261,11 +271,11 @@ def _colour_bar(figure, limit: float, signed: bool, unit: str, extend: str) -> N
 
     total = figure.get_figheight()
     axes = figure.add_axes((0.32, 0.34 / total, 0.36, 0.085 / total))
-    colours = _style.diverging_map() if signed else _style.sequential_map()
+    colours = style.diverging_map() if signed else style.sequential_map()
     scale = ScalarMappable(Normalize(-limit if signed else 0.0, limit), colours)
     bar = figure.colorbar(scale, cax=axes, orientation="horizontal", extend=extend)
-    bar.set_label(_style.plain(unit, 60), fontsize=_style.SMALL, color=_style.INK, labelpad=2)
-    bar.ax.tick_params(labelsize=_style.SMALL - 0.5, length=2, width=0.5, labelcolor=_style.INK)
+    bar.set_label(style.plain(unit, 60), fontsize=style.SMALL, color=style.INK, labelpad=2)
+    bar.ax.tick_params(labelsize=style.SMALL - 0.5, length=2, width=0.5, labelcolor=style.INK)
     bar.set_ticks(_round_ticks(limit, signed))
     bar.outline.set_linewidth(0.4)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurodnn._checks import InputError, closest, message
-from neurodnn.plotting import _style
+from neurodnn.plotting import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,7 +88,7 @@ def plot_rdms(
         else:
             _stimulus_ticks(axes, [names[i] for i in index], first=number % ncols == 0)
     _bar(figure, picture, "percentile within its RDM" if ranks else unit)
-    _style.figure_title(figure, title, space=_TITLE)
+    style.figure_title(figure, title, space=_TITLE)
     return figure
 
 
@@ -160,14 +160,14 @@ def _groups(labels: list[str]) -> list[tuple[str, int, int]]:
 def _layout(count: int, ncols: int, titled: bool, barred: bool):
     """The figure and the box of every matrix; the first column leaves room for names."""
     rows, columns = -(-count // ncols), min(count, ncols)
-    width = _style.PAGE_WIDTH
+    width = style.PAGE_WIDTH
     names, gap = (0.95 if barred else 0.85), 0.2
     side = (width - names - 0.12 - gap * (ncols - 1)) / ncols
     side = min(side, 2.6)
     head = _TITLE if titled else 0.1
     step = side + 0.42
     height = head + rows * step + _FOOT
-    figure = _style.new_figure(min(width, names + 0.12 + columns * (side + gap)), height)
+    figure = style.new_figure(min(width, names + 0.12 + columns * (side + gap)), height)
     width = figure.get_figwidth()
     places = []
     for number in range(count):
@@ -186,7 +186,7 @@ def _draw(axes, square: np.ndarray, label: str, limits: tuple[float, float]):
         square, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest"
     )
     axes.set_title(
-        _style.plain(label, 28), fontsize=_style.TEXT, color=_style.INK, loc="left",
+        style.plain(label, 28), fontsize=style.TEXT, color=style.INK, loc="left",
         fontweight="bold", pad=8,
     )  # fmt: skip
     axes.set_xticks([])
@@ -201,18 +201,18 @@ def _stimulus_ticks(axes, names: list[str], first: bool) -> None:
     count = len(names)
     if count <= _NAMED:
         if first:
-            size = float(np.clip(90 / count, 3.0, _style.SMALL))
-            labels = [_style.plain(name, 18) for name in names]
-            axes.set_yticks(range(count), labels, fontsize=size, color=_style.INK)
+            size = float(np.clip(90 / count, 3.0, style.SMALL))
+            labels = [style.plain(name, 18) for name in names]
+            axes.set_yticks(range(count), labels, fontsize=size, color=style.INK)
             axes.tick_params(length=0, pad=2)
         return
     step = next(step for step in (10, 20, 50, 100, 200, 500, 10**9) if count / step <= 6)
     marks = [*range(step - 1, count, step)] or [count - 1]
     axes.set_xticks(marks, [str(mark + 1) for mark in marks])
     axes.set_yticks(marks if first else [], [str(mark + 1) for mark in marks] if first else [])
-    axes.tick_params(length=2, width=0.5, labelsize=_style.SMALL - 1, labelcolor=_style.INK)
+    axes.tick_params(length=2, width=0.5, labelsize=style.SMALL - 1, labelcolor=style.INK)
     if first:
-        axes.set_ylabel("stimulus", fontsize=_style.SMALL, color=_style.INK)
+        axes.set_ylabel("stimulus", fontsize=style.SMALL, color=style.INK)
 
 
 def _category_bars(axes, groups: list[tuple[str, int, int]], count: int, named: bool) -> None:
@@ -222,7 +222,7 @@ def _category_bars(axes, groups: list[tuple[str, int, int]], count: int, named: 
     labels = list(dict.fromkeys(label for label, _, _ in groups))
     thick, away = 0.028 * count, 0.012 * count
     for label, first, last in groups:
-        colour = _style.CATEGORIES[labels.index(label) % len(_style.CATEGORIES)]
+        colour = style.CATEGORIES[labels.index(label) % len(style.CATEGORIES)]
         size, start = last - first, first - 0.5
         for corner, box in (
             ((start, -0.5 - away - thick), (size, thick)),
@@ -234,8 +234,8 @@ def _category_bars(axes, groups: list[tuple[str, int, int]], count: int, named: 
             )  # fmt: skip
         if named:
             axes.text(
-                -0.5 - 2 * away - thick, start + size / 2, _style.plain(label, 16),
-                fontsize=_style.SMALL, color=_style.INK, ha="right", va="center",
+                -0.5 - 2 * away - thick, start + size / 2, style.plain(label, 16),
+                fontsize=style.SMALL, color=style.INK, ha="right", va="center",
             )  # fmt: skip
 
 
@@ -245,6 +245,6 @@ def _bar(figure, picture, unit: str) -> None:
     long = min(2.2, width * (1 - first) - 0.2)
     axes = figure.add_axes((first, 0.36 / height, long / width, 0.085 / height))
     bar = figure.colorbar(picture, cax=axes, orientation="horizontal")
-    bar.set_label(_style.plain(unit, 60), fontsize=_style.SMALL, color=_style.INK, labelpad=2)
-    bar.ax.tick_params(labelsize=_style.SMALL - 0.5, length=2, width=0.5, labelcolor=_style.INK)
+    bar.set_label(style.plain(unit, 60), fontsize=style.SMALL, color=style.INK, labelpad=2)
+    bar.ax.tick_params(labelsize=style.SMALL - 0.5, length=2, width=0.5, labelcolor=style.INK)
     bar.outline.set_linewidth(0.4)

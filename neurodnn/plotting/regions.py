@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neurodnn._checks import InputError, closest, message
-from neurodnn.plotting import _style
+from neurodnn.plotting import style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,7 @@ def plot_regions(
         _dress(axes, region, references, unit if number % ncols == 0 else None)
     _legend(figure, groups)
     _footnote(figure, table, alpha, p_meaning, ceilings is not None)
-    _style.figure_title(figure, title, space=_TITLE)
+    style.figure_title(figure, title, space=_TITLE)
     return figure
 
 
@@ -121,13 +121,13 @@ def _groups(table: pd.DataFrame) -> list[str]:
 
 def _layout(count: int, ncols: int, titled: bool, legend: bool):
     columns, rows = min(count, ncols), -(-count // ncols)
-    width = _style.PAGE_WIDTH if columns > 1 else 3.6
+    width = style.PAGE_WIDTH if columns > 1 else 3.6
     head = (_TITLE if titled else 0.12) + (0.26 if legend else 0.0)
     panel, gap, left = 1.75, 0.3, 0.55
     side = (width - left - 0.1 - gap * (columns - 1)) / columns
     step = panel + 1.0
     height = head + rows * step + _FOOT
-    figure = _style.new_figure(width, height)
+    figure = style.new_figure(width, height)
     places = []
     for number in range(count):
         row, column = divmod(number, ncols)
@@ -153,7 +153,7 @@ def _draw_ceiling(axes, band: Sequence[float], label: bool) -> None:
     if label:
         axes.text(
             0.99, upper, "noise ceiling", transform=axes.get_yaxis_transform(),
-            fontsize=_style.SMALL - 0.5, color=_style.FAINT, ha="right", va="bottom",
+            fontsize=style.SMALL - 0.5, color=style.FAINT, ha="right", va="bottom",
         )  # fmt: skip
 
 
@@ -162,8 +162,8 @@ def _draw_groups(axes, rows, groups: list[str], references: list[str], alpha: fl
     offsets = np.linspace(-width / 2, width / 2, len(groups)) if len(groups) > 1 else [0.0]
     for number, (group, offset) in enumerate(zip(groups, offsets, strict=True)):
         part = rows[rows["group"].astype(str) == group] if "group" in rows else rows
-        colour = _style.CATEGORIES[number % len(_style.CATEGORIES)]
-        marker = _style.MARKERS[number % len(_style.MARKERS)]
+        colour = style.CATEGORIES[number % len(style.CATEGORIES)]
+        marker = style.MARKERS[number % len(style.MARKERS)]
         means = np.full(len(references), np.nan)
         for place, reference in enumerate(references):
             cell = part[part["reference"].astype(str) == reference]
@@ -175,7 +175,7 @@ def _draw_groups(axes, rows, groups: list[str], references: list[str], alpha: fl
         axes.plot(
             np.arange(len(references)) + offset, means, color=colour, linewidth=1.1,
             marker=marker, markersize=4, markeredgecolor="white", markeredgewidth=0.5, zorder=4,
-            label=_style.plain(group),
+            label=style.plain(group),
         )  # fmt: skip
 
 
@@ -195,7 +195,7 @@ def _draw_cell(axes, x: float, scores: np.ndarray, colour: str, star: bool) -> N
     if star:
         axes.annotate(
             "*", (x, top), xytext=(0, -1), textcoords="offset points", ha="center", va="bottom",
-            fontsize=_style.TEXT + 2, color=colour, annotation_clip=False,
+            fontsize=style.TEXT + 2, color=colour, annotation_clip=False,
         )  # fmt: skip
 
 
@@ -207,21 +207,21 @@ def _starred(cell, alpha: float) -> bool:
 
 
 def _dress(axes, region: str, references: list[str], unit: str | None) -> None:
-    _style.quiet_axes(axes)
-    axes.axhline(0, color=_style.FAINT, linewidth=0.6, zorder=1)
+    style.quiet_axes(axes)
+    axes.axhline(0, color=style.FAINT, linewidth=0.6, zorder=1)
     axes.set_xlim(-0.5, len(references) - 0.5)
-    labels = [_style.plain(reference, 16) for reference in references]
+    labels = [style.plain(reference, 16) for reference in references]
     long = max(map(len, labels)) * len(labels) > 26
     axes.set_xticks(
         range(len(labels)), labels, rotation=40 if long else 0, ha="right" if long else "center",
         rotation_mode="anchor",
     )  # fmt: skip
     axes.set_title(
-        _style.plain(region, 28), loc="left", fontsize=_style.TEXT, fontweight="bold",
-        color=_style.INK, pad=5,
+        style.plain(region, 28), loc="left", fontsize=style.TEXT, fontweight="bold",
+        color=style.INK, pad=5,
     )  # fmt: skip
     if unit is not None:
-        axes.set_ylabel(_style.plain(unit, 40), fontsize=_style.SMALL + 0.5, color=_style.INK)
+        axes.set_ylabel(style.plain(unit, 40), fontsize=style.SMALL + 0.5, color=style.INK)
 
 
 def _legend(figure, groups: list[str]) -> None:
@@ -231,7 +231,7 @@ def _legend(figure, groups: list[str]) -> None:
     top = figure.axes[0].get_position().y1 + 0.5 / figure.get_figheight()
     figure.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(0.06, top), ncols=len(groups),
-        frameon=False, fontsize=_style.SMALL + 0.5, handlelength=1.6, columnspacing=1.6,
+        frameon=False, fontsize=style.SMALL + 0.5, handlelength=1.6, columnspacing=1.6,
         borderaxespad=0,
     )  # fmt: skip
 
@@ -245,8 +245,8 @@ def _footnote(figure, table, alpha: float, p_meaning: str, band: bool) -> None:
         notes.append(f"dots: {count} subjects; bars: standard error of the mean")
     if band:
         notes.append("band: lower to upper noise ceiling")
-    text = ". ".join(_style.plain(note, 150) for note in notes)
+    text = ". ".join(style.plain(note, 150) for note in notes)
     figure.text(
-        0.012, 0.1 / figure.get_figheight(), text, fontsize=_style.SMALL - 0.5,
-        color=_style.FAINT, va="bottom", wrap=True,
+        0.012, 0.1 / figure.get_figheight(), text, fontsize=style.SMALL - 0.5,
+        color=style.FAINT, va="bottom", wrap=True,
     )  # fmt: skip
