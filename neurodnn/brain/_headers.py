@@ -16,9 +16,9 @@ from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.spatialimages import HeaderDataError
 
 from neurodnn._checks import message
+from neurodnn.brain._files import looks_like_html
 
 SIZES = {348: (nibabel.Nifti1Header, b"n+1"), 540: (nibabel.Nifti2Header, b"n+2")}
-_TO_MM = {0: None, 2: "mm"}
 _OTHER_UNITS = {1: "metres", 3: "micrometres"}
 _COMPLEX = {32, 1792, 2048}
 _COLOUR = {128, 2304}
@@ -47,6 +47,9 @@ def parse_header(block: bytes) -> tuple[nibabel.Nifti1Header | None, list[Fault]
         if size in SIZES:
             break
     else:
+        if looks_like_html(block):
+            remedy = "Download the file itself, not the page about it."
+            return None, [Fault("is a web page, not an image", remedy=remedy)]
         what = "is not a NIfTI image: no NIfTI header at its start"
         return None, [Fault(what, got=block[:4], allowed="NIfTI-1 or NIfTI-2 in one file")]
     if len(block) < size:
@@ -84,7 +87,8 @@ def header_faults(
 ) -> list[Fault]:
     """Return all faults of a header for an image of `ndim` axes (None: 3 or 4)."""
     faults = _shape_faults(header, ndim) + _storage_faults(header)
-    zooms = np.asarray(header["pixdim"][1:4], float)
+    with np.errstate(invalid="ignore"):
+        zooms = np.asarray(header["pixdim"][1:4], float)
     if not (np.isfinite(zooms) & (zooms > 0)).all():
         got = tuple(zooms.tolist())
         faults.append(Fault("voxel size (pixdim) is not positive", got, allowed="> 0 mm"))
@@ -123,7 +127,7 @@ def _storage_faults(header: nibabel.Nifti1Header) -> list[Fault]:
     else:
         try:
             known = header.get_data_dtype().itemsize > 0
-        except HeaderDataError:
+        except (HeaderDataError, KeyError):
             known = False
         if not known:
             faults.append(Fault("datatype code is unknown", got=code))

@@ -222,6 +222,7 @@ def build_image(
     header.set_data_shape(data.shape)
     header["pixdim"][1:4] = voxel_sizes(affine)
     header.set_xyzt_units("mm", "sec")
+    code = code if code in range(1, 6) else 2  # unknown codes: aligned to something
     header.set_sform(affine, code)
     header.set_qform(affine, code, strip_shears=True)
     # A qform cannot hold a sheared affine; a wrong second opinion is worse than none.

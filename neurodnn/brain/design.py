@@ -18,7 +18,7 @@ HRF_MODELS = tuple(
 DRIFT_MODELS = ("cosine", "polynomial", "none")
 _EARLIEST = -24.0  # s; the response to anything earlier is over when the run begins
 _LATEST = 3.0  # s before the end of a run; what begins later shows nothing of its response
-_MOST_INFLATION = 10.0
+_MOST_INFLATION = 20.0
 _FEW = 10
 
 
@@ -160,12 +160,13 @@ def make_design(
     -----
     DataWarning
         For stimuli that cannot be told from others or begin within 3 s of the end (left out),
-        variance inflation above 10, and fewer than 10 degrees of freedom.
+        variance inflation above 20, and fewer than 10 degrees of freedom.
     """
     from nilearn.glm.first_level import make_first_level_design_matrix
 
     names = list(dict.fromkeys(events["stimulus"]))
-    # Codes instead of names: nilearn sorts its columns and adds suffixes to them.
+    # Codes instead of names: nilearn sorts its columns, adds suffixes to them, and a stimulus
+    # may be called "constant".
     codes = {name: f"s{i:06d}" for i, name in enumerate(names)}
     paradigm = events.assign(trial_type=events["stimulus"].map(codes)).drop(columns="stimulus")
     with warnings.catch_warnings():
@@ -178,11 +179,9 @@ def make_design(
             drift_model=None if drift == "none" else drift,
             high_pass=high_pass,
         )
-    table = table.rename(columns={code: name for name, code in codes.items()})
-    rest = [name for name in table.columns if name not in codes]
-    blocks = [table[names], _confounds(confounds, frame_times, where), table[rest]]
-    blocks[2].columns = [f"nuisance: {name}" for name in rest]
-    table = pd.concat(blocks, axis=1)
+    stimuli = table[list(codes.values())].set_axis(names, axis=1)
+    rest = table.drop(columns=list(codes.values())).add_prefix("nuisance: ")
+    table = pd.concat([stimuli, _confounds(confounds, frame_times, where), rest], axis=1)
     late = events["onset"].groupby(events["stimulus"]).min()
     end = frame_times[-1] + (frame_times[1] - frame_times[0])
     late = {str(name) for name, onset in late.items() if end - onset < _LATEST}

@@ -230,8 +230,10 @@ def disc_neighbors(
             found = column[near[np.isfinite(row)]]
             members[place] = found[found >= 0]  # sorted: near and keep are
     sizes = np.array([found.size for found in members])
-    indptr = np.concatenate([[0], np.cumsum(sizes)])
-    indices = np.concatenate(members).astype(np.int32)
+    indices = np.concatenate(members)
+    # One width for both: scipy would widen the indices to that of the pointers.
+    narrow = np.int32 if indices.size < 2**31 else np.int64
+    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(narrow)
     return csr_array(
         (np.ones(indices.size, bool), indices, indptr), shape=(keep.size, keep.size)
     )
