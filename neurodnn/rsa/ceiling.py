@@ -33,11 +33,13 @@ def noise_ceiling(
         One row per subject. A missing distance is left out for its subject alone.
     comparison : {"spearman", "pearson", "cosine", "rho-a", "tau-a"}
         The same as for the models.
-    rule : {"nili", "algonauts"}
+    rule : {"nili", "plain", "algonauts"}
         ``"nili"``: subjects are brought to one scale as `comparison` sees them (ranks for
         spearman, rho-a and tau-a; z scores for pearson; unit root mean square for cosine) and
         averaged. Upper: mean score of subjects against the mean of all. Lower: against the
         mean of the others, so that no subject explains itself.
+        ``"plain"``: the same bounds against the plain mean of RDMs, in their own unit; the
+        upper one may then be exceeded.
         ``"algonauts"``: as in the Algonauts challenge of 2019, the mean *squared* score of
         subjects against the plain mean of all; there is no lower bound (NaN).
 
@@ -64,7 +66,7 @@ def noise_ceiling(
     NoiseCeiling(lower=0.886, upper=0.971)
     """
     check_choice("comparison", comparison, COMPARISONS)
-    check_choice("rule", rule, ["nili", "algonauts"])
+    check_choice("rule", rule, ["nili", "plain", "algonauts"])
     if not isinstance(rdms, RDMs) or rdms.n_rdm == 0:
         allowed = "an RDMs object with one row per subject"
         raise InputError(message("rdms", "has no subjects", got=type(rdms), allowed=allowed))
@@ -77,7 +79,7 @@ def noise_ceiling(
     compare = COMPARISONS[comparison]
     if rule == "algonauts":
         return NoiseCeiling(np.nan, float(np.mean(compare(rows, _mean(rows)) ** 2)))
-    scaled = _SCALES[comparison](rows)
+    scaled = _SCALES[comparison](rows) if rule == "nili" else rows
     others = [_mean(np.delete(scaled, i, axis=0)) for i in range(len(rows))]
     lower = [compare(row, other).item() for row, other in zip(rows, others, strict=True)]
     return NoiseCeiling(float(np.mean(lower)), float(np.mean(compare(rows, _mean(scaled)))))

@@ -185,7 +185,7 @@ def _difference(
     only_b = sorted(place_b.keys() - place_a.keys())
     parts = [
         f"the stimuli of {where_a} ({len(place_a)}) and {where_b} ({len(place_b)}) differ."
-        f" Only in {where_a}: {shorten_list(only_a)}. Only in {where_b}: {_shorten(only_b)}."
+        f" Only in {where_a}: {shorten_list(only_a)}. Only in {where_b}: {shorten_list(only_b)}."
     ]
     for name in only_a[:3]:
         near = closest(name, only_b)
