@@ -1,4 +1,4 @@
-"""Finding subjects, sessions, files and sidecars in data sets as they are. Ids as in the design."""
+"""Finding subjects, sessions, files, sidecars in data sets as they are. Ids as in the design."""
 
 from __future__ import annotations
 
@@ -125,6 +125,7 @@ def fmriprep(make):
         "sub-01/func/sub-01_task-T_run-1_hemi-L_space-fsLR_den-91k_bold.func.gii",
         "sub-01/func/._sub-01_task-T_run-1_space-MNI_desc-preproc_bold.nii.gz",
         "sub-01/func/notes.txt",
+        "sub-01/func/sub-01_notes of the day_bold.nii.gz",
         "sub-01/anat/sub-01_space-MNI_desc-brain_mask.nii.gz",
         "sub-02/ses-a/func/sub-02_ses-a_task-T_run-01_bold.nii.gz",
         "sub-02/ses-b/func/sub-02_ses-b_task-U_bold.nii.gz",
@@ -185,6 +186,7 @@ def test_sidecars_are_merged_and_the_nearest_wins(make):
         f"{name}.nii.gz",
         "._bold.json",
         "notes.json",
+        "two_words_bold.json",
         **{
             "bold.json": {"RepetitionTime": 1, "EchoTime": 1, "Root": 1},
             "task-T_bold.json": {"RepetitionTime": 2, "EchoTime": 2, "Task": 2},

@@ -24,14 +24,8 @@ from .names import (
 from .owners import remove_leftovers
 from .paths import bids_uri, relative_path, resolve_inside, user_path
 from .subjects import find_sessions, find_subjects
-from .tables import (
-    read_json,
-    read_numbers,
-    read_tsv,
-    require_columns,
-    require_file,
-    same_text,
-)
+from .tables import read_numbers, read_tsv, require_columns
+from .text import read_json, require_file, same_text
 from .writing import WriteError, sha256_file, write_atomic, write_together
 
 __all__ = [

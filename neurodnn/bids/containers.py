@@ -42,7 +42,9 @@ def image_bytes(image: Any) -> bytes:
     header.set_data_dtype(data.dtype)
     header.set_data_shape(data.shape)
     header.set_zooms(old.get_zooms())
-    header.set_xyzt_units(*old.get_xyzt_units())
+    space, clock = old.get_xyzt_units()
+    # Affines are in mm throughout; a header that says nothing leaves readers to guess.
+    header.set_xyzt_units("mm" if space == "unknown" else space, clock)
     header["toffset"] = old["toffset"]
     for name in ("intent_code", "intent_p1", "intent_p2", "intent_p3"):
         header[name] = old[name]

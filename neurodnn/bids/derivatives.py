@@ -12,7 +12,7 @@ from typing import Any
 from .._checks import DataWarning, InputError, message
 from .paths import user_path
 from .serialize import json_bytes, to_bytes
-from .tables import read_json
+from .text import read_json
 from .writing import sha256_file, write_atomic, write_together
 
 _ENDINGS = (".nii.gz", ".func.gii", ".surf.gii", ".shape.gii", ".label.gii", ".tsv.gz")
@@ -39,6 +39,11 @@ class State(enum.Enum):
 
 def sidecar_path(path: str | Path) -> Path:
     """Return the path of the JSON sidecar of a data file.
+
+    Parameters
+    ----------
+    path : path
+        A data file; of endings with two dots (``.nii.gz``) both go.
 
     Examples
     --------

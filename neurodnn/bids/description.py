@@ -11,7 +11,7 @@ from .._checks import InputError
 from .names import check_label
 from .paths import relative_path
 from .serialize import json_bytes
-from .tables import read_json
+from .text import read_json
 from .writing import write_atomic
 
 BIDS_VERSION = "1.11.1"

@@ -16,7 +16,7 @@ from .._checks import InputError, closest, message
 from .names import ENTITY_ORDER, INDEX_ENTITIES, LONG_NAMES, Entities, check_label, parse_name
 from .paths import absolute, check_link, user_path
 from .subjects import list_folders
-from .tables import read_json
+from .text import read_json
 
 #: What a filter may ask of an entity: a label, one of several, or None for "must be absent".
 Filter = str | Sequence[str] | None
@@ -148,6 +148,11 @@ def _walk(
 
 def find_derivatives(folder: str | os.PathLike[str]) -> Path:
     """Return the folder that holds ``sub-*``: the one given, or its ``fmriprep`` (legacy).
+
+    Parameters
+    ----------
+    folder : path
+        As given by the user; fMRIPrep before 21.0 wrote one level further down.
 
     Raises
     ------

@@ -74,8 +74,6 @@ def lock_output(
         with _alone(lock.parent):
             _take(lock, token, name)
     except OSError as error:
-        if isinstance(error, InputError):
-            raise
         raise WriteError.of(lock, error) from error
     stop = threading.Event()
     beat = threading.Thread(target=_beat, args=(lock, stop, heartbeat), daemon=True)

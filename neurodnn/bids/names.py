@@ -222,6 +222,11 @@ def build_name(entities: Mapping[str, str | None]) -> str:
 def short_keys(entities: Mapping[str, str | None]) -> dict[str, str]:
     """Return `entities` with long names made short and the absent (None) left out.
 
+    Parameters
+    ----------
+    entities : mapping
+        Short or long keys to labels, or to None.
+
     Examples
     --------
     >>> short_keys({"subject": "01", "run": None})

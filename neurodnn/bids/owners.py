@@ -38,6 +38,11 @@ def process_start(pid: int) -> str | None:
 
     Where the system has no ``/proc`` the answer for a running process is ``"0"``.
 
+    Parameters
+    ----------
+    pid : int
+        Process number on this machine.
+
     Examples
     --------
     >>> process_start(os.getpid()) is not None

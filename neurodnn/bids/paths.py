@@ -15,6 +15,16 @@ def user_path(value: str | os.PathLike[str]) -> Path:
 
     The shell expands ``~`` only at the start of a word, not in ``fmriprep=~/data``.
 
+    Parameters
+    ----------
+    value : path
+        As given by the user.
+
+    Raises
+    ------
+    InputError
+        If no such user is known here.
+
     Examples
     --------
     >>> user_path("data/sub-01").as_posix()
@@ -31,6 +41,11 @@ def user_path(value: str | os.PathLike[str]) -> Path:
 
 def absolute(path: str | os.PathLike[str]) -> Path:
     """Return `path` from the root of the file system, as written: links are not followed.
+
+    Parameters
+    ----------
+    path : path
+        Relative to the working folder, or full.
 
     Raises
     ------
@@ -108,6 +123,20 @@ def check_link(
     git-annex links into the data set's own ``.git/annex`` are inside. A root may itself be a
     link.
 
+    Parameters
+    ----------
+    path : Path
+        A file of the data set; it need not exist.
+    roots : iterable of Path
+        Folders that may hold it.
+    follow_external_links : bool, default False
+        Whether it may lie elsewhere.
+
+    Raises
+    ------
+    InputError
+        If it lies elsewhere.
+
     Examples
     --------
     >>> check_link(Path("a.tsv"), [Path(".")]).name
@@ -124,6 +153,11 @@ def check_link(
 
 def relative_path(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> str:
     """Return `path` relative to `root` with forward slashes, so that outputs can be moved.
+
+    Parameters
+    ----------
+    path, root : path
+        Neither needs to exist; links are not followed.
 
     Examples
     --------

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -145,7 +145,19 @@ def json_bytes(content: Mapping[str, Any]) -> bytes:
 
 
 def plain(value: Any, where: str = "") -> Any:
-    """Return `value` with nothing but what JSON holds; `where` names the key in messages.
+    """Return `value` with nothing but what JSON holds.
+
+    Parameters
+    ----------
+    value : object
+        Mappings, sequences, sets (sorted), numpy values, paths, and plain values.
+    where : str
+        The key, for messages.
+
+    Raises
+    ------
+    InputError
+        For NaN, infinity, and types that JSON does not know.
 
     Examples
     --------

@@ -70,6 +70,18 @@ def find_subjects(
 def list_folders(root: Path, start: str = "") -> list[str]:
     """Return the names of the folders in `root` that begin with `start`, sorted.
 
+    Parameters
+    ----------
+    root : Path
+        Any folder.
+    start : str, default ""
+        First letters of the names; default all folders.
+
+    Raises
+    ------
+    InputError
+        If `root` is no folder or may not be read.
+
     Examples
     --------
     >>> list_folders(Path("."), "no-such-start")
@@ -125,6 +137,18 @@ def find_sessions(root: str | os.PathLike[str], subject: str) -> list[str]:
     """Return the sessions of one subject, sorted, without ``ses-``; empty if there are none.
 
     Sessions are never assumed to be those of another subject.
+
+    Parameters
+    ----------
+    root : path
+        A data set, raw or derivative.
+    subject : str
+        Label, with or without ``sub-``.
+
+    Raises
+    ------
+    InputError
+        If the subject has no folder, or the label is not allowed.
 
     Examples
     --------

@@ -239,21 +239,33 @@ def _make_folder(folder: Path) -> None:
 
 def _replace(temporary: Path, path: Path, digest: str) -> None:
     """Give the file its name; network file systems are asked up to three times more."""
-    for attempt in range(_RENAME_TRIES):
+    tries = 0
+    while True:
         try:
             os.replace(temporary, path)
             return
         except OSError as error:
+            tries += 1
             # A network file system may have renamed although its answer was lost.
             if not temporary.exists() and path.is_file() and sha256_file(path) == digest:
                 return
-            if error.errno in _LASTING or attempt == _RENAME_TRIES - 1:
+            if error.errno in _LASTING or tries == _RENAME_TRIES:
                 raise
-            time.sleep(0.05 * 4**attempt)
+            time.sleep(0.05 * 4**tries)
 
 
 def flush_directory(folder: str | os.PathLike[str]) -> None:
     """Flush a folder's entries to disk, so that a rename survives a power cut.
+
+    Parameters
+    ----------
+    folder : path
+        Where a file has got its name. Some file systems cannot do it; that passes.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or the disk fails.
 
     Examples
     --------

@@ -97,7 +97,7 @@ def _list_images(folder: Path) -> pd.DataFrame:
             relative = Path(where, name).relative_to(folder).as_posix()
             (paths if name.lower().endswith(IMAGE_ENDINGS) else others).append(relative)
     if others:
-        note = f"{len(others)} files are no images and were left out: {some(others)}"
+        note = f"files that are no images were left out ({len(others)}): {some(others)}"
         warnings.warn(message(str(folder), note), DataWarning, stacklevel=3)
     if not paths:
         allowed = ", ".join(IMAGE_ENDINGS)
@@ -131,7 +131,9 @@ def _refuse_collisions(table: pd.DataFrame, column: str | None, rule: str, where
 
 
 def _relative(cell: str, folder: Path, follow: bool) -> str:
-    path = resolve_inside(cell.replace("\\", "/"), folder, follow_external_links=follow)
+    path = resolve_inside(cell, folder, follow_external_links=follow)
+    if not os.path.lexists(path):  # perhaps a table made on Windows
+        path = resolve_inside(cell.replace("\\", "/"), folder, follow_external_links=follow)
     if not os.path.lexists(path):
         fault = "the stimulus file is missing"
         raise InputError(message(str(path), fault, remedy="Restore it or remove its row."))
