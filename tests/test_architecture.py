@@ -35,7 +35,7 @@ ALLOWED = {
 
 # third party -> the only rooms that may import it
 THIRD_PARTY = {
-    "torch": {"dnn", "simulate", "workflows"},
+    "torch": {"dnn", "simulate"},
     "torchvision": {"dnn", "simulate"},
     "nilearn": {"brain", "plotting", "simulate", "report"},
     "nibabel": {"brain", "bids", "plotting", "simulate", "report"},
@@ -75,16 +75,31 @@ def _imports(tree: ast.AST, path: Path) -> list[str]:
     return found
 
 
+def _for_types_only(tree: ast.AST, path: Path) -> set[str]:
+    """What is imported under ``if TYPE_CHECKING`` alone: a name in a signature, never loaded."""
+    blocks = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+    ]
+    return {name for block in blocks for name in _imports(ast.Module(block.body, []), path)}
+
+
 def _arrows(path: Path, source: str | None = None) -> set[tuple[str, str]]:
-    """(room, target) for each import; target is a room of the house or a third party."""
+    """(room, target) for each import; target is a room of the house or a third party.
+
+    A third party's type may be named in a signature anywhere; an arrow between rooms counts
+    even there, since it says who knows whom.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8") if source is None else source)
+    named = _for_types_only(tree, path)
     arrows = set()
     for name in _imports(tree, path):
         parts = name.split(".")
         if parts[0] == "neurodnn":
             if len(parts) > 1:
                 arrows.add((_room(path), parts[1]))
-        elif parts[0] in THIRD_PARTY:
+        elif parts[0] in THIRD_PARTY and name not in named:
             arrows.add((_room(path), parts[0]))
     return arrows
 
