@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from neurodnn._checks import InputError, check_choice, check_number, closest, message
 from neurodnn.pipeline.options import BY_FIELD, Option
-from neurodnn.pipeline.toml import home_folder, read_toml
+from neurodnn.pipeline.toml import read_toml
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,11 @@ def make_config(
 def option_value(config: Config, field: str) -> object:
     """Return one option as plain text, numbers or lists, paths made relative where they can be.
 
-    Paths below the data set or the home folder are written from there, so that no output
-    carries a user's name.
+    No output may carry the folders of a machine or a user's name.
     """
     value = getattr(config, field)
+    if field == "network":  # may name a file: my_model.py:build, squeezenet1_0@weights.pth
+        return re.sub(r"[^\s@]*/", "", value)
     if BY_FIELD[field].kind == "pairs":
         return {name: relative_path(path, config) for name, path in value}
     if isinstance(value, tuple):
@@ -139,12 +141,20 @@ def option_value(config: Config, field: str) -> object:
 
 
 def relative_path(path: Path, config: Config) -> str:
-    """Return `path` from the data set, the output or the home folder, whichever holds it."""
-    roots = [(config.bids_dir, ""), (config.output_dir, "OUTPUT_DIR/"), (home_folder(), "~/")]
-    for root, prefix in roots:
-        if root is not None and Path(path).is_relative_to(root):
-            return prefix + Path(path).relative_to(root).as_posix()
-    return Path(path).as_posix()
+    """Return `path` from the data set or the output, or its last part where neither holds it.
+
+    Examples
+    --------
+    >>> config = make_config("/data/bids", "/data/out")
+    >>> relative_path(Path("/data/bids/stimuli"), config)
+    'stimuli'
+    >>> relative_path(Path("/home/jane/mine.csv"), config)
+    'mine.csv'
+    """
+    for root, prefix in ((config.output_dir, "OUTPUT_DIR/"), (config.bids_dir, "")):
+        if root is not None and path.is_relative_to(root):
+            return prefix + path.relative_to(root).as_posix()
+    return path.name
 
 
 def _field(name: str, where: str) -> str:
@@ -181,7 +191,8 @@ def _convert(option: Option, value: object, folder: Path, where: str) -> object:
         return _absolute(value, folder)
     if option.choices:
         return check_choice(label.lstrip("-"), value, option.choices)
-    return str(value)
+    # a network may be a file of the user's: ~/my_model.py:build
+    return os.path.expanduser(str(value)) if option.name == "network" else str(value)
 
 
 def _convert_number(option: Option, value: object, label: str) -> float | int:

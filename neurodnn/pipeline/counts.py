@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neurodnn.pipeline.config import option_value
+
 if TYPE_CHECKING:
     from neurodnn.pipeline.jobs import Job, Plan
 
@@ -60,20 +62,22 @@ def _row(job: Job) -> list[str]:
 def _stimulus_lines(plan: Plan) -> list[str]:
     """One paragraph for all jobs that were matched alike, so that 600 subjects stay readable."""
     seen: dict[str, list[str]] = {}
+    own = plan.config.network == "none" and plan.config.stimuli is None
+    other = "your RDMs" if own else "the stimulus table"
     for job in plan.jobs:
         match = job.match
         text = (
             f"stimuli: {match['Matched']} matched of {match['InEvents']} in the events and "
-            f"{match['InTable']} in the stimulus table (column {match['Column']!r}, key rule "
+            f"{match['InTable']} in {other} (column {match['Column']!r}, key rule "
             f"{match['KeyRule']!r})"
         )
-        for key, where in (("OnlyInEvents", "events"), ("OnlyInTable", "stimulus table")):
+        for key, where in (("OnlyInEvents", "the events"), ("OnlyInTable", other)):
             names = list(match[key])  # type: ignore[call-overload]
             if names:
                 total = match["InEvents" if key == "OnlyInEvents" else "InTable"]
                 more = int(total) - int(match["Matched"]) - _SHOWN_NAMES  # type: ignore[call-overload]
                 tail = f" and {more} more" if more > 0 else ""
-                text += f"\n  only in the {where}: {', '.join(names[:_SHOWN_NAMES])}{tail}"
+                text += f"\n  only in {where}: {', '.join(names[:_SHOWN_NAMES])}{tail}"
         seen.setdefault(text, []).append(job.name)
     if len(seen) == 1:
         return list(seen)
@@ -84,7 +88,8 @@ def _reference_lines(plan: Plan) -> list[str]:
     config, lines = plan.config, []
     if config.network != "none":
         layers = ", ".join(config.layers) or "one per block (neurodnn layers lists them all)"
-        lines.append(f"network: {config.network}, layers: {layers}, {plan.n_images} images")
+        network = option_value(config, "network")
+        lines.append(f"network: {network}, layers: {layers}, {plan.n_images} images")
     for path, rdms in plan.user_rdms:  # type: ignore[misc]
         names = ", ".join(map(str, rdms.rdm_descriptors["reference"]))
         lines.append(f"your RDMs: {path.name}: {names} over {rdms.n_cond} stimuli")

@@ -120,7 +120,12 @@ def _run_one(
         "Subjects": job.subjects,
         "Task": job.key[1],
         "Space": job.key[2],
-        "Parameters": job.summaries[0].get("Parameters", {}),
+        "Parameters": {
+            **job.summaries[0].get("Parameters", {}),
+            "tail": config.tail,
+            "n_permutations": config.n_permutations,
+            "random_seed": config.random_seed,
+        },
         "SoftwareVersions": software_versions(),
         "InputHash": inputs,
         "ParameterHash": parameters,

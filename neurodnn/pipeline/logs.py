@@ -18,6 +18,7 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from neurodnn import __version__
@@ -126,6 +127,11 @@ def logging_to_screen(config: Config | None) -> Iterator[None]:
         LOGGER.level, LOGGER.propagate, LOGGER.handlers = before
 
 
+def shows_progress(config: Config) -> bool:
+    """Whether a bar is of use: not in a file, and not where the user wants quiet."""
+    return sys.stderr.isatty() and not config.quiet
+
+
 def open_run_log(config: Config) -> Path:
     """Make ``logs/<run>/`` with the resolved options and the log; return the folder.
 
@@ -158,6 +164,11 @@ def _record(text: str) -> logging.LogRecord:
 
 def software_versions() -> dict[str, str]:
     """Return the versions that a result depends on, read without importing anything."""
+    return dict(_software_versions())
+
+
+@cache
+def _software_versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"neurodnn": __version__, "python": platform.python_version()}

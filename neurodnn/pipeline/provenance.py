@@ -88,11 +88,14 @@ def input_hash(job: Job, inputs: Sequence[dict[str, str]], context: Context) -> 
 
 
 def job_parameters(context: Context) -> dict[str, object]:
-    """Return the resolved options that can change a result."""
+    """Return the resolved options that can change a result.
+
+    Which subjects a call names is left out: jobs of an array must write what one run writes.
+    """
     return {
         field: option_value(context.config, field)
         for field, option in BY_FIELD.items()
-        if option.matters
+        if option.matters and field != "participant_label"
     }
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from neurodnn._checks import InputError, message
 from neurodnn.bids import bids_label, check_unique_labels, is_done, write_derivative
-from neurodnn.pipeline.config import Config
+from neurodnn.pipeline.config import Config, option_value
 from neurodnn.pipeline.jobs import Plan, Reference
-from neurodnn.pipeline.logs import LOGGER, software_versions
+from neurodnn.pipeline.logs import LOGGER, shows_progress, software_versions
 from neurodnn.pipeline.matching import stimulus_folder
 from neurodnn.pipeline.resume import FileHashes, hash_of, parameter_hash
 
@@ -34,6 +34,10 @@ class ReferenceSet:
         The stimulus table with checksums.
     rdms : list
         One `RDMs` per source, filled by `compute`.
+    methods : list
+        Paragraphs and citation keys about the references.
+    network, images
+        Module and ImageFolder, None without a network.
     """
 
     plan: Plan
@@ -43,8 +47,8 @@ class ReferenceSet:
     stimuli: Any = None
     rdms: list[Any] = field(default_factory=list)
     methods: list[tuple[str, list[str]]] = field(default_factory=list)
-    _network: Any = None
-    _images: Any = None
+    network: Any = None
+    images: Any = None
 
     @property
     def config(self) -> Config:
@@ -102,6 +106,15 @@ class ReferenceSet:
             start += count
         self.rdms = parts
 
+    def layer_table(self) -> Any:
+        """Return name, type, shape and field of all layers, None without a network."""
+        if self.network is None:
+            return None
+        from neurodnn.dnn.layers import describe_layers
+
+        _, height, width = self.images[0].shape
+        return describe_layers(self.network, (int(height), int(width)))
+
     def _layer_rdms(self, layers: list[Reference]) -> Any:
         from neurodnn.rsa.rdm_files import read_rdms
         from neurodnn.workflows.layer_rdms import layer_rdms
@@ -116,7 +129,7 @@ class ReferenceSet:
             LOGGER.info("layer RDMs: found in %s, not computed again", layers[0].rdm_path.parent)
             parts = [read_rdms(out / each.rdm_path) for each in layers]
             return join_references(parts)
-        LOGGER.info("layer RDMs: %d layers, %d images", len(layers), len(self._images))
+        LOGGER.info("layer RDMs: %d layers, %d images", len(layers), len(self.images))
         store = None
         if config.keep_activations:
             from neurodnn.dnn.store import ActivationStore
@@ -124,9 +137,9 @@ class ReferenceSet:
             store = ActivationStore(config.work_dir / "activations")
         config.work_dir.mkdir(parents=True, exist_ok=True)
         return layer_rdms(
-            self._network, self._images, [each.name for each in layers],
+            self.network, self.images, [each.name for each in layers],
             metric=config.layer_metric, batch_size=config.batch_size, device=config.device,
-            store=store, scratch_dir=config.work_dir, progress=not config.quiet,
+            store=store, scratch_dir=config.work_dir, progress=shows_progress(config),
         )  # fmt: skip
 
     def _write(self, out: Path, reference: Reference, part: Any, index: int) -> None:
@@ -194,7 +207,7 @@ def prepare_references(plan: Plan, hashes: FileHashes) -> ReferenceSet:
 
 def _load(found: ReferenceSet) -> None:
     config = found.config
-    LOGGER.info("loading torch and %s ...", config.network)
+    LOGGER.info("loading torch and %s ...", option_value(config, "network"))
     from neurodnn.dnn.images import open_images
     from neurodnn.dnn.layers import check_layers
     from neurodnn.dnn.networks import default_layers, load_network, network_identity
@@ -212,7 +225,7 @@ def _load(found: ReferenceSet) -> None:
         found.stimuli, folder if folder.is_dir() else folder.parent, transform=transform
     )
     found.identity = asdict(identity)
-    found._network, found._images = network, images
+    found.network, found.images = network, images
     found.references = [Reference(name, identity.label, labels[name], "network")
                         for name in layers]  # fmt: skip
     LOGGER.info("%s: layers %s", identity.name, ", ".join(layers))
@@ -234,13 +247,3 @@ def _add_user(found: ReferenceSet, path: Path, rdms: Any) -> None:
     if len(names) == 1 and labels[names[0]] == model:
         labels = {names[0]: None}
     found.references += [Reference(name, model, labels[name], path.name) for name in names]
-
-
-def layer_table(found: ReferenceSet) -> Any:
-    """Return name, type, shape and field of all layers, None without a network."""
-    if found._network is None:
-        return None
-    from neurodnn.dnn.layers import describe_layers
-
-    size = getattr(found._images.transform, "size", None)
-    return describe_layers(found._network, size) if isinstance(size, int) else None

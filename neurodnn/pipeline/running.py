@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from neurodnn import __version__
 from neurodnn._checks import InputError, message
-from neurodnn.bids import lock_output, write_derivative, write_description
+from neurodnn.bids import lock_output, write_derivative
 from neurodnn.pipeline.config import Config
 from neurodnn.pipeline.jobs import Job, Plan
 from neurodnn.pipeline.logs import LOGGER, Scrubber, open_run_log
 from neurodnn.pipeline.provenance import Context, input_hash, job_inputs, job_parameter_hash
-from neurodnn.pipeline.references import layer_table, prepare_references
+from neurodnn.pipeline.references import prepare_references
 from neurodnn.pipeline.resume import FileHashes
+from neurodnn.pipeline.shared import write_shared
 from neurodnn.pipeline.subject import is_job_done, run_job
 
 # Of the available memory; what is left serves the system's file cache and other people.
@@ -137,7 +137,7 @@ def _run_one(job: Job, context: Context, outcome: Outcome) -> None:
             notes = run_job(job, context)
             for note in notes:
                 LOGGER.warning("%s: %s", job.name, note)
-            _write_shared(context)
+            write_shared(context)
             from neurodnn.report import write_subject_report
 
             write_subject_report(config.output_dir, job.subject)
@@ -163,29 +163,6 @@ def _record(
     level = LOGGER.error if context.config.debug else LOGGER.debug
     level("%s", "".join(traceback.format_exception(cause)).rstrip())
     outcome.failed.append((job.name, kind, context.scrub(text)))
-
-
-def _write_shared(context: Context) -> None:
-    """Write what all subjects share: description, stimulus table, layers. Equal is left alone."""
-    config, references = context.config, context.references
-    write_description(config.output_dir, context.links, version=__version__)
-    if references.stimuli is not None:
-        table = references.stimuli.rename(columns={"stimulus": "stimulus_id"})
-        table = table.loc[:, ~table.columns.duplicated()]
-        _write_if_new(config.output_dir / "stimuli" / "stimuli.tsv", table)
-    layers = layer_table(references)
-    if layers is not None and references.identity:
-        label = references.identity["label"]
-        folder = config.output_dir / "models" / f"model-{label}"
-        _write_if_new(folder / f"model-{label}_layers.tsv", layers)
-    if config.config_file is not None:
-        text = config.config_file.read_text(encoding="utf-8-sig")
-        _write_if_new(config.output_dir / "code" / "config.toml", text)
-
-
-def _write_if_new(path: Path, obj: object) -> None:
-    if not path.exists():
-        write_derivative(path, obj)
 
 
 def _finish(outcome: Outcome, context: Context, folder: Path) -> int:

@@ -10,7 +10,7 @@ from neurodnn._checks import InputError, message
 from neurodnn.bids import is_done, read_json, read_tsv, write_derivative
 from neurodnn.pipeline.config import Config
 from neurodnn.pipeline.jobs import Job, Reference
-from neurodnn.pipeline.logs import LOGGER, collected_warnings
+from neurodnn.pipeline.logs import LOGGER, collected_warnings, shows_progress
 from neurodnn.pipeline.provenance import (
     Context,
     common_fields,
@@ -165,7 +165,7 @@ def _scores(loaded: Loaded, references: Any, config: Config) -> Any:
     return fmri_searchlight(
         loaded.patterns, loaded.mask, references, radius=config.radius, metric=config.metric,
         comparison=config.compare, residuals=loaded.residuals, dtype=config.dtype,
-        min_share=config.min_share, n_jobs=workers(config), progress=not config.quiet,
+        min_share=config.min_share, n_jobs=workers(config), progress=shows_progress(config),
     )  # fmt: skip
 
 
@@ -190,12 +190,13 @@ def _spatial_reference(job: Job) -> dict[str, Any]:
 def _write_mask(
     job: Job, loaded: Loaded, context: Context, common: dict[str, Any], sources: list[str]
 ) -> None:
+    # no SoftwareVersions here: in a BIDS mask that key means the scanner's, and must be a text
     sidecar = {
         "Description": f"Voxels that were analysed: {loaded.how_mask}",
         "Type": "Brain",
         "Sources": sources,
         **_spatial_reference(job),
-        **{key: common[key] for key in ("SoftwareVersions", "InputHash", "ParameterHash")},
+        **{key: common[key] for key in ("InputHash", "ParameterHash")},
     }
     path = context.config.output_dir / job.mask_path
     write_derivative(path, loaded.mask, sidecar, overwrite=context.config.overwrite)

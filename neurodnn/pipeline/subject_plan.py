@@ -12,6 +12,12 @@ import numpy as np
 from neurodnn._checks import DataWarning, InputError, message
 from neurodnn.bids import bids_label, parse_name, read_tsv, require_columns
 from neurodnn.pipeline import inputs
+from neurodnn.pipeline.checks import (
+    check_confounds,
+    check_headers,
+    check_masks,
+    check_repeats,
+)
 from neurodnn.pipeline.estimate import BRAIN_SHARE, estimate_job, mask_voxels
 from neurodnn.pipeline.jobs import Job, Run
 from neurodnn.pipeline.matching import shared_stimuli
@@ -20,8 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neurodnn.pipeline.planning import Findings
-
-_GRID_MM = 1e-3
 
 
 def plan_job(
@@ -44,7 +48,7 @@ def _plan(found: Findings, subject: str, kind: str, root: Path, images: Sequence
     where = f"sub-{subject}"
     space = inputs.choose_space(images, found.config.space, where)
     images = inputs.in_space(images, space)
-    infos = _check_headers(found, images, ndim=4 if kind == "bold" else None)
+    infos = check_headers(found, images, ndim=4 if kind == "bold" else None)
     groups = _runs(images, infos, kind)
     tables = {
         label: found.attempt(lambda label=label: _read_labels(found, groups[label], infos, kind))
@@ -58,7 +62,7 @@ def _plan(found: Findings, subject: str, kind: str, root: Path, images: Sequence
         runs.append(_make_run(found, root, kind, label, paths, tables[label], stimuli[label]))
     if kind == "betas":
         runs = _give_masks(found, root, subject, space, runs)
-    _check_masks(found, runs, infos)
+    check_masks(found, runs, infos)
     shared, notes = shared_stimuli(report.matched, report.only_in_events, found, where)
     entities = parse_name(images[0])
     sessions = {parse_name(path).get("ses") for path in images}
@@ -75,30 +79,6 @@ def _plan(found: Findings, subject: str, kind: str, root: Path, images: Sequence
         notes=tuple(notes),
     )
     return _with_estimate(found, job, infos)
-
-
-def _check_headers(found: Findings, images: Sequence[Path], ndim: int | None) -> dict[Path, Any]:
-    """Return the header of each image; all must lie on one grid."""
-    from neurodnn.brain.nifti import image_info
-
-    infos: dict[Path, Any] = {}
-    for path in images:
-        info = found.attempt(lambda path=path: image_info(path, ndim=ndim))
-        if info is None:
-            continue
-        first = next(iter(infos.values()), info)
-        if _other_grid(info, first):
-            found.faults.append(
-                message(str(path), "lies on another grid than the subject's first image",
-                        got=info.shape[:3], allowed=f"{first.shape[:3]} with the same affine",
-                        remedy="Resample it, or leave the run out.")
-            )  # fmt: skip
-        infos[path] = info
-    return infos
-
-
-def _other_grid(a: Any, b: Any) -> bool:
-    return a.shape[:3] != b.shape[:3] or bool(np.abs(a.affine - b.affine).max() > _GRID_MM)
 
 
 def _runs(
@@ -205,12 +185,12 @@ def _make_run(
     path, table = labels
     if kind == "betas":
         runs = tuple(map(str, table["run"])) if "run" in table.columns else None
-        _check_repeats(found, path or paths[0], stimuli, runs)
+        check_repeats(found, path or paths[0], stimuli, runs)
         return Run(label, tuple(paths), path, tuple(stimuli), volume_runs=runs)
     image = paths[0]
     beside = {"suffix": "timeseries", "desc": "confounds", "extension": ".tsv"}
     confounds = inputs.find_beside(root, image, same_space=False, **beside)
-    found.attempt(lambda: _check_confounds(found, image, confounds))
+    found.attempt(lambda: check_confounds(found, image, confounds))
     mask = None
     for extension in inputs.IMAGES:
         mask = mask or inputs.find_beside(
@@ -219,46 +199,6 @@ def _make_run(
     tr, reference = inputs.timing(root, image)
     return Run(label, tuple(paths), path, tuple(stimuli), confounds=confounds, mask=mask,
                tr=tr, slice_time_ref=reference)  # fmt: skip
-
-
-def _check_repeats(
-    found: Findings, path: Path, stimuli: Sequence[str | None], runs: Sequence[str] | None
-) -> None:
-    seen: dict[tuple[str, str], int] = {}
-    for row, name in enumerate(stimuli):
-        if name is None:
-            continue
-        key = (name, runs[row] if runs else "")
-        if key in seen:
-            found.faults.append(
-                message(str(path), f"stimulus {name!r} stands in rows {seen[key] + 1} and "
-                        f"{row + 1}" + (f" of run {key[1]}" if runs else ""),
-                        remedy="Add a column run, or average the repeats.")
-            )  # fmt: skip
-            return
-        seen[key] = row
-
-
-def _check_confounds(found: Findings, image: Path, confounds: Path | None) -> None:
-    """Check the header alone: these tables are large, and there is one per run."""
-    from neurodnn.brain.confounds import STRATEGIES
-
-    strategy = found.config.confounds
-    if strategy == "none" or strategy not in STRATEGIES:
-        return
-    if confounds is None:
-        raise InputError(
-            message(str(image), "has no desc-confounds_timeseries.tsv beside it",
-                    remedy="Give --confounds none, or add the table.")
-        )  # fmt: skip
-    with open(confounds, encoding="utf-8", errors="replace") as stream:
-        columns = stream.readline().strip("\ufeff\r\n").split("\t")
-    missing = [name for name in STRATEGIES[strategy][0] if name not in columns]
-    if missing:
-        raise InputError(
-            message(str(confounds), f"lacks {len(missing)} columns of --confounds {strategy}",
-                    got=missing[:6], remedy="Choose another strategy, or none.")
-        )  # fmt: skip
 
 
 def _give_masks(
@@ -277,20 +217,6 @@ def _give_masks(
     if len(masks) == len(runs):
         return [replace(run, mask=mask) for run, mask in zip(runs, masks, strict=True)]
     return [replace(runs[0], mask=masks[0]), *runs[1:]]
-
-
-def _check_masks(found: Findings, runs: Sequence[Run], infos: dict[Path, Any]) -> None:
-    from neurodnn.brain.nifti import image_info
-
-    first = next(iter(infos.values()))
-    for mask in sorted({run.mask for run in runs if run.mask is not None}):
-        info = found.attempt(lambda mask=mask: image_info(mask, ndim=3))
-        if info is not None and _other_grid(info, first):
-            found.faults.append(
-                message(str(mask), "the mask lies on another grid than the images",
-                        got=info.shape, allowed=f"{first.shape[:3]} with the same affine",
-                        remedy="Give the mask of the same space and resolution.")
-            )  # fmt: skip
 
 
 def _with_estimate(found: Findings, job: Job, infos: dict[Path, Any]) -> Job:

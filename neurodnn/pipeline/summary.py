@@ -10,6 +10,7 @@ import numpy as np
 from neurodnn.pipeline.jobs import Job
 from neurodnn.pipeline.logs import software_versions
 from neurodnn.pipeline.provenance import Context, job_parameters
+from neurodnn.pipeline.shared import first_stimulus, model_file
 
 CITED_ALWAYS = ["gorgolewski2016"]
 
@@ -36,6 +37,7 @@ def subject_summary(
         "Inputs": list(inputs),
         "Stimuli": {**job.match, "Compared": len(job.stimuli)},
         "Network": context.references.identity,
+        **_first_stimulus(context),
         "References": reference_entries(context),
         "Parameters": job_parameters(context),
         "MaskVoxels": int(scores.sizes[scores.dims[0]]),
@@ -61,6 +63,14 @@ def reference_entries(context: Context) -> list[dict[str, str]]:
         {"Name": each.name, "Label": each.label, "RDM": each.rdm_path.as_posix()}
         for each in context.references.references
     ]
+
+
+def _first_stimulus(context: Context) -> dict[str, Any]:
+    references = context.references
+    if first_stimulus(references) is None:
+        return {}
+    path = model_file(references, "input.png").as_posix()
+    return {"FirstStimulus": {"Stimulus": references.images.names[0], "Path": path}}
 
 
 def not_computed(scores: Any) -> dict[str, int]:

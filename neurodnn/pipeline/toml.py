@@ -39,9 +39,9 @@ def to_toml(config: Config) -> str:
 
 
 def _portable(value: object, config: Config) -> object:
-    if not isinstance(value, Path):
-        return value
     home = home_folder()
+    if not isinstance(value, Path):
+        return value.replace(f"{home}/", "~/") if home and isinstance(value, str) else value
     if home is not None and value.is_relative_to(home):
         return "~/" + value.relative_to(home).as_posix()
     start = (config.output_dir or config.bids_dir) / "logs" / "run"
