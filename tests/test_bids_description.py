@@ -147,6 +147,19 @@ def test_shared_files_are_left_alone_if_equal_and_mended_if_not(tmp_path):
     assert (tmp_path / ".bidsignore").read_text() == BIDSIGNORE
 
 
+def test_links_of_earlier_runs_stay(tmp_path):
+    output = tmp_path / "out"
+    write_description(output, {"raw": tmp_path, "fmriprep": tmp_path / "prep"}, version="1")
+    write_description(output, {"raw": tmp_path / "moved"}, version="1")
+    content = json.loads((output / "dataset_description.json").read_text())
+    assert content["DatasetLinks"] == {"raw": "../moved", "fmriprep": "../prep"}
+    for foreign in ('{"Name": "other", "DatasetLinks": {"a": "b"}}', "{"):
+        (output / "dataset_description.json").write_text(foreign)
+        write_description(output, {"raw": tmp_path}, version="1")
+        content = json.loads((output / "dataset_description.json").read_text())
+        assert content["DatasetLinks"] == {"raw": ".."}
+
+
 def test_what_is_ignored_is_what_the_design_lists():
     assert BIDSIGNORE.split() == (
         "*.html figures group models *_statmap.* *_rdm.* *_timeseries.* *_unit.* *_ave.* *.stc "

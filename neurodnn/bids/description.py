@@ -9,12 +9,13 @@ from typing import Any
 
 from .._checks import InputError
 from .names import check_label
-from .paths import relative_path
+from .paths import relative_path, user_path
 from .serialize import json_bytes
 from .text import read_json
 from .writing import write_atomic
 
 BIDS_VERSION = "1.11.1"
+_NAME = "neurodnn results"
 
 #: BIDS has no words yet for RDMs and statistic maps, so the validator is told to pass them by.
 #: ``figures`` without slashes: ``figures/`` does not match in bids-validator 3.0.2.
@@ -77,7 +78,7 @@ def dataset_description(
         source.update(_published(Path(folder)))
         sources.append(source)
     return {
-        "Name": "neurodnn results",
+        "Name": _NAME,
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "neurodnn", "Version": version}],
@@ -96,6 +97,18 @@ def _published(folder: Path) -> dict[str, str]:
     return {"DOI": doi} if isinstance(doi, str) else {}
 
 
+def _earlier_links(output_dir: Path) -> dict[str, Path]:
+    """The sources that a description of ours already names."""
+    try:
+        earlier = read_json(output_dir / "dataset_description.json")
+    except InputError:
+        return {}
+    named = earlier.get("DatasetLinks")
+    if earlier.get("Name") != _NAME or not isinstance(named, Mapping):
+        return {}
+    return {name: output_dir / folder for name, folder in named.items()}
+
+
 def write_description(
     output_dir: str | os.PathLike[str],
     links: Mapping[str, str | os.PathLike[str]],
@@ -105,7 +118,7 @@ def write_description(
     """Write ``dataset_description.json``, ``README.md`` and ``.bidsignore`` where they differ.
 
     Array jobs share these files: each is written atomically by whoever comes first, and equal
-    content is left alone.
+    content is left alone. Links that an earlier run made stay, since its sidecars use them.
 
     Parameters
     ----------
@@ -125,7 +138,8 @@ def write_description(
     ...     sorted(os.listdir(folder))
     ['.bidsignore', 'README.md', 'dataset_description.json']
     """
-    output_dir = Path(output_dir)
+    output_dir = user_path(output_dir)
+    links = {**_earlier_links(output_dir), **links}
     description = dataset_description(output_dir, links, version=version)
     sources = ", ".join(f"{name} ({path})" for name, path in description["DatasetLinks"].items())
     readme = _README.format(version=version, sources=sources or "none")

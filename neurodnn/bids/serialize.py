@@ -161,7 +161,7 @@ def plain(value: Any, where: str = "") -> Any:
 
     Examples
     --------
-    >>> plain({"a": (np.int64(1), Path("x"))})
+    >>> plain({"a": (np.int64(1), PurePath("x"))})
     {'a': [1, 'x']}
     """
     if isinstance(value, Mapping):
