@@ -164,8 +164,12 @@ def read_matlab(path: Path, label: str | None, where: str) -> Stored:
 
 def _read_matlab5(path: Path, label: str | None, where: str) -> Stored:
     from scipy.io import loadmat, whosmat
+    from scipy.io.matlab import MatReadError
 
-    kinds = {key: (shape, kind) for key, shape, kind in whosmat(path)}
+    try:
+        kinds = {key: (shape, kind) for key, shape, kind in whosmat(path)}
+    except MatReadError as error:
+        raise InputError(message(where, f"cannot be read: {error}")) from error
     shapes = {
         key: shape
         for key, (shape, kind) in kinds.items()
