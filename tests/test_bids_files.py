@@ -201,6 +201,17 @@ def test_sidecars_are_merged_and_the_nearest_wins(make):
         "RepetitionTime": 4, "EchoTime": 3, "Task": 2, "Root": 1}  # fmt: skip
 
 
+def test_in_one_folder_the_more_specific_sidecar_wins(make):
+    root = make(
+        **{
+            "acq-x_task-T_bold.json": {"RepetitionTime": 2},
+            "task-T_bold.json": {"RepetitionTime": 1, "EchoTime": 1},
+        }
+    )
+    path = root / "sub-01" / "func" / "sub-01_task-T_acq-x_bold.nii.gz"
+    assert read_sidecar(path, root) == {"RepetitionTime": 2, "EchoTime": 1}
+
+
 def test_sidecar_that_cannot_be_read_is_named(make):
     root = make("sub-01/func/sub-01_task-T_bold.nii.gz", **{"task-T_bold.json": "{"})
     with pytest.raises(InputError, match=r"task-T_bold\.json: is not valid JSON"):

@@ -108,6 +108,11 @@ def test_files_that_are_not_here(tmp_path):
         read_tsv(tmp_path)
 
 
+def test_b42_non_breaking_space_within_a_column_name(write):
+    with pytest.warns(DataWarning, match="non-breaking"):
+        assert read_tsv(write("stim\u00a0file\na\n")).columns.tolist() == ["stim file"]
+
+
 def test_header_without_rows(write):
     table = read_tsv(write("a\tb\n"))
     assert table.columns.tolist() == ["a", "b"]

@@ -151,6 +151,40 @@ def test_table_made_on_windows(folder):
     assert read_stimuli(root)["path"].tolist() == ["x/a.png"]
 
 
+def test_links_out_of_the_folder_are_found_among_many(folder, tmp_path_factory):
+    root = folder("x/a.png", "x/b.png", "y/a2.png")
+    outside = tmp_path_factory.mktemp("outside") / "c.png"
+    outside.write_bytes(b"x")
+    (root / "x" / "c.png").symlink_to(outside)
+    with pytest.raises(InputError, match="c.png: is a link out of the data set"):
+        read_stimuli(root)
+    paths = read_stimuli(root, follow_external_links=True)["path"].tolist()
+    assert paths == ["x/a.png", "y/a2.png", "x/b.png", "x/c.png"]
+
+
+def test_folder_that_leads_out_is_not_trusted_for_one_good_file(folder, tmp_path_factory):
+    root = folder("a.png", table="stimulus_id\tpath\n1\tx/a.png\n2\tx/b.png\n")
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "a.png").symlink_to(root / "a.png")
+    (outside / "b.png").write_bytes(b"x")
+    (root / "x").symlink_to(outside)
+    with pytest.raises(InputError, match="b.png: is a link out of the data set"):
+        read_stimuli(root)
+
+
+@pytest.mark.parametrize("path", ["x/..", "x/../../p.png", "x/none.png", "x/", "x/\\..\\a.png"])
+def test_second_path_of_a_folder_is_looked_at_as_the_first(folder, path):
+    root = folder("x/a.png", table=f"stimulus_id\tpath\n1\tx/a.png\n2\t{path}\n")
+    with pytest.raises(InputError, match="missing|leads out|is not a file"):
+        read_stimuli(root, key="path")
+
+
+def test_paths_of_one_file_are_spelled_one_way(folder):
+    text = "stimulus_id\tpath\n1\t./x/a.png\n2\t./x/b.png\n3\tx/../x/c.png\n"
+    root = folder("x/a.png", "x/b.png", "x/c.png", table=text)
+    assert read_stimuli(root, key="id")["path"].tolist() == ["x/a.png", "x/b.png", "x/c.png"]
+
+
 def test_order_of_the_table_does_not_matter(folder):
     rows = ["1\ta.png\n", "2\tb.png\n", "3\tc.png\n"]
     root = folder("a.png", "b.png", "c.png", table="stimulus_id\tpath\n" + "".join(rows))

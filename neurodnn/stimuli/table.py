@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +81,7 @@ def read_stimuli(
     if column is None:
         table["path"] = np.nan
     else:
-        table["path"] = [_relative(cell, folder, follow_external_links) for cell in table[column]]
+        table["path"] = _locate(table[column], folder, follow_external_links)
         if checksums:
             table["sha256"] = [sha256_file(require_file(folder / each)) for each in table["path"]]
     first = [name for name in ("stimulus", "path", "sha256") if name in table.columns]
@@ -128,6 +130,42 @@ def _refuse_collisions(table: pd.DataFrame, column: str | None, rule: str, where
     remedies = {"name": "Give --stimulus-key path, or rename one."}
     fault = f"{shown} have one key {name!r} by the rule {rule!r}"
     raise InputError(message(where, fault, remedy=remedies.get(rule, "Remove one of the rows.")))
+
+
+def _locate(cells: Iterable[str], folder: Path, follow: bool) -> list[str]:
+    """Paths relative to the folder, each there and inside it.
+
+    Following every part of every path would take seconds in sets of tens of thousands: a folder
+    is followed once, then only its links are.
+    """
+    trusted: dict[str, str] = {}
+    paths = []
+    for cell in cells:
+        parent, _, name = cell.rpartition("/")
+        if parent in trusted and name not in ("", "..") and _is_plain(folder, cell):
+            paths.append(trusted[parent] + name)
+            continue
+        paths.append(_relative(cell, folder, follow))
+        if parent not in trusted and "\\" not in cell and _is_inside(parent, folder, follow):
+            trusted[parent] = paths[-1].removesuffix(paths[-1].rpartition("/")[2])
+    return paths
+
+
+def _is_inside(parent: str, folder: Path, follow: bool) -> bool:
+    """Whether a folder lies inside: its first file may be a link inside while it leads out."""
+    try:
+        resolve_inside(parent or ".", folder, follow_external_links=follow)
+    except InputError:
+        return False
+    return True
+
+
+def _is_plain(folder: Path, cell: str) -> bool:
+    """Whether a file that is no link stands there."""
+    try:
+        return stat.S_ISREG(os.lstat(f"{folder}/{cell}").st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _relative(cell: str, folder: Path, follow: bool) -> str:

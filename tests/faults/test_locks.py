@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import socket
@@ -124,6 +125,27 @@ def test_f14_many_runs_race_for_one_stale_lock(tmp_path, dead_process):
     start.touch()
     codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     assert sorted(codes) == [0, 1, 1, 1, 1, 1]
+
+
+def test_f14_only_one_run_at_a_time_judges_the_locks_of_a_folder(tmp_path, monkeypatch, in_child):
+    take, answers = locks._take, []
+
+    def try_meanwhile():
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return "waits"
+        return "looks too"
+
+    def note(*arguments):
+        answers.append(in_child(try_meanwhile))
+        take(*arguments)
+
+    monkeypatch.setattr(locks, "_take", note)
+    with lock_output(tmp_path, "01"):
+        answers.append(in_child(try_meanwhile))
+    assert answers == ["waits", "looks too"]
 
 
 def leftover(folder, tag, *, age=0.0):

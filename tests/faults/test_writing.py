@@ -179,6 +179,17 @@ def test_a_link_is_replaced_not_followed(tmp_path):
     assert not (tmp_path / "a.txt").is_symlink()
 
 
+def test_a_planted_temporary_is_not_written_through(tmp_path, monkeypatch):
+    (tmp_path / "precious").write_bytes(b"old")
+    planted = tmp_path / ".planted.tmp"
+    planted.symlink_to("precious")
+    monkeypatch.setattr(writing, "_temporary_name", lambda path: planted)
+    with pytest.raises(WriteError, match="File exists"):
+        write_atomic(tmp_path / "a.txt", b"new")
+    assert (tmp_path / "precious").read_bytes() == b"old"
+    assert not (tmp_path / "a.txt").exists()
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), InputError("no"), RuntimeError("bug")])
 def test_whatever_interrupts_leaves_nothing(tmp_path, error):
     def stop(_):
