@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,31 +40,23 @@ def plan_job(
     notes = [str(item.message) for item in caught if issubclass(item.category, DataWarning)]
     if job is None or len(found.faults) > before:
         return None
-    from dataclasses import replace
-
     return replace(job, notes=tuple(dict.fromkeys((*notes, *job.notes))))
 
 
-def _plan(found: Findings, subject: str, kind: str, root: Path, images: Sequence[Path]) -> Job:
+def _plan(
+    found: Findings, subject: str, kind: str, root: Path, images: Sequence[Path]
+) -> Job | None:
     where = f"sub-{subject}"
     space = inputs.choose_space(images, found.config.space, where)
     images = inputs.in_space(images, space)
     infos = check_headers(found, images, ndim=4 if kind == "bold" else None)
-    groups = _runs(images, infos, kind)
-    tables = {
-        label: found.attempt(lambda label=label: _read_labels(found, groups[label], infos, kind))
-        for label in groups
-    }
-    if any(table is None for table in tables.values()) or not infos:
-        raise InputError(message(where, "cannot be planned because of the faults above"))
-    stimuli, report = _match(found, tables)
-    runs = []
-    for label, paths in groups.items():
-        runs.append(_make_run(found, root, kind, label, paths, tables[label], stimuli[label]))
+    runs, matched = _read_runs(found, root, kind, _runs(images, infos, kind), infos)
+    if matched is None or not infos:
+        return None
     if kind == "betas":
         runs = _give_masks(found, root, subject, space, runs)
     check_masks(found, runs, infos)
-    shared, notes = shared_stimuli(report.matched, report.only_in_events, found, where)
+    shared, notes = shared_stimuli(matched.matched, matched.only_in_events, found, where)
     entities = parse_name(images[0])
     sessions = {parse_name(path).get("ses") for path in images}
     job = Job(
@@ -75,10 +68,34 @@ def _plan(found: Findings, subject: str, kind: str, root: Path, images: Sequence
         kind=kind,
         runs=tuple(runs),
         stimuli=shared,
-        match=report.to_dict(),
+        match=matched.to_dict(),
         notes=tuple(notes),
     )
     return _with_estimate(found, job, infos)
+
+
+def _read_runs(
+    found: Findings, root: Path, kind: str, groups: dict[str, list[Path]], infos: dict[Path, Any]
+) -> tuple[list[Run], Any]:
+    """Return the runs and how their stimuli were matched; None where a table is at fault."""
+    tables, runs = {}, {}
+    for label, paths in groups.items():
+        tables[label] = found.attempt(
+            lambda paths=paths: _read_labels(found, paths, infos, kind)
+        )
+        runs[label] = _beside(found, root, kind, label, paths)
+    if any(table is None for table in tables.values()):
+        return list(runs.values()), None
+    stimuli, report = _match(found, tables)
+    for label, (path, table) in tables.items():
+        several = tuple(map(str, table["run"])) if "run" in table.columns else None
+        if kind == "betas":
+            check_repeats(found, path or groups[label][0], stimuli[label], several)
+        runs[label] = replace(
+            runs[label], labels=path, stimuli=tuple(stimuli[label]),
+            volume_runs=several if kind == "betas" else None,
+        )  # fmt: skip
+    return list(runs.values()), report
 
 
 def _runs(
@@ -178,18 +195,14 @@ def _by_label(joint: pd.DataFrame, column: str, stimuli: Any) -> tuple[pd.DataFr
     return joint.assign(**{column: cells}), stimuli
 
 
-def _make_run(
-    found: Findings, root: Path, kind: str, label: str, paths: Sequence[Path],
-    labels: tuple[Path | None, pd.DataFrame], stimuli: list[str | None],
-) -> Run:  # fmt: skip
-    path, table = labels
+def _beside(found: Findings, root: Path, kind: str, label: str, paths: Sequence[Path]) -> Run:
+    """Return a run with what stands beside its images; labels and stimuli come later."""
+    run = Run(label, tuple(paths), None, ())
     if kind == "betas":
-        runs = tuple(map(str, table["run"])) if "run" in table.columns else None
-        check_repeats(found, path or paths[0], stimuli, runs)
-        return Run(label, tuple(paths), path, tuple(stimuli), volume_runs=runs)
+        return run
     image = paths[0]
-    beside = {"suffix": "timeseries", "desc": "confounds", "extension": ".tsv"}
-    confounds = inputs.find_beside(root, image, same_space=False, **beside)
+    confounds = inputs.find_beside(root, image, suffix="timeseries", desc="confounds",
+                                   extension=".tsv", same_space=False)  # fmt: skip
     found.attempt(lambda: check_confounds(found, image, confounds))
     mask = None
     for extension in inputs.IMAGES:
@@ -197,16 +210,13 @@ def _make_run(
             root, image, suffix="mask", desc="brain", same_space=True, extension=extension
         )
     tr, reference = inputs.timing(root, image)
-    return Run(label, tuple(paths), path, tuple(stimuli), confounds=confounds, mask=mask,
-               tr=tr, slice_time_ref=reference)  # fmt: skip
+    return replace(run, confounds=confounds, mask=mask, tr=tr, slice_time_ref=reference)
 
 
 def _give_masks(
     found: Findings, root: Path, subject: str, space: inputs.Space, runs: list[Run]
 ) -> list[Run]:
     """Betas take a mask of their own folder, else one of fMRIPrep in the same space."""
-    from dataclasses import replace
-
     masks: list[Path] = []
     for folder in (root, found.roots.get("fmriprep")):
         if folder is not None and not masks and (folder / f"sub-{subject}").is_dir():
@@ -220,8 +230,6 @@ def _give_masks(
 
 
 def _with_estimate(found: Findings, job: Job, infos: dict[Path, Any]) -> Job:
-    from dataclasses import replace
-
     info = next(iter(infos.values()))
     masks = [run.mask for run in job.runs if run.mask is not None]
     voxels = int(np.prod(info.shape[:3]) * BRAIN_SHARE)

@@ -1,0 +1,76 @@
+"""From fMRIPrep's runs and events to maps, with and without noise normalisation."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from tiny_bids import OPTIONS
+from tiny_bold import make_bold
+
+from neurodnn.cli import main
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("bold")
+    make_bold(root)
+    return root
+
+
+def run(root, out, *more):
+    words = [str(root / "bids"), str(root / out), "participant", *OPTIONS, "--reference-rdms",
+             str(root / "planted.csv"), "-w", str(root / "work"), *more]  # fmt: skip
+    return main(words)
+
+
+@pytest.mark.parametrize("metric", ["correlation", "crossnobis"])
+def test_planted_half_is_found_from_bold(root, metric):
+    assert run(root, metric, "--metric", metric) == 0
+    folder = root / metric / "sub-01"
+    data = nibabel.load(next(folder.glob("func/*statmap.nii.gz"))).get_fdata()
+    assert np.nanmean(data[:2]) > 0.3
+    assert abs(np.nanmean(data[4:])) < 0.25
+    # runs differ in their masks: only what all of them hold is analysed
+    assert np.isnan(data[:, :, 0]).all()
+    assert np.isnan(data[:, :, 4]).all()
+    assert np.isfinite(data[:, :, 2]).all()
+    content = json.loads(next(folder.glob("figures/*summary.json")).read_text())
+    assert content["MaskVoxels"] == 6 * 7 * 3
+    assert content["Mask"] == "intersection of 2 runs' masks"
+    assert content["Confounds"].startswith("Confounds: 6 motion parameters")
+    assert "general linear model" in content["Methods"]
+    kinds = [each["Kind"] for each in content["Inputs"]]
+    assert sorted(set(kinds)) == ["bold", "confounds", "events", "mask", "rdm"]
+    assert content["Stimuli"]["Column"] == "stim_file"
+    if metric == "crossnobis":
+        assert np.nanmin(data) < 0
+        assert "crossnobis" in content["Methods"]
+        assert {"walther2016", "ledoit2004"} <= set(content["Citations"])
+
+
+def test_slice_time_and_tr_come_from_the_inherited_sidecar(root):
+    from neurodnn.pipeline import plan
+    from neurodnn.pipeline.config import make_config
+
+    given = {"network": "none", "reference-rdms": [root / "planted.csv"]}
+    job = plan(make_config(root / "bids", None, given=given)).jobs[0]
+    assert [(each.tr, each.slice_time_ref) for each in job.runs] == [(2.0, 0.5), (2.0, 0.5)]
+    assert [each.label for each in job.runs] == ["run-1", "run-2"]
+    # the row without a stimulus belongs to the baseline
+    assert [sum(name is None for name in each.stimuli) for each in job.runs] == [1, 1]
+
+
+def test_missing_events_and_confounds_are_told_together(tmp_path, capsys):
+    bids = make_bold(tmp_path)
+    next(bids.glob("sub-01/func/*run-2_events.tsv")).unlink()
+    next(bids.rglob("*run-1_desc-confounds_timeseries.tsv")).unlink()
+    assert run(tmp_path, "out") == 2
+    text = capsys.readouterr().err
+    assert "run-2_space-T1w_desc-preproc_bold.nii.gz: has no events table" in text
+    assert "sub-01_task-look_run-1_events.tsv" in text  # what is there
+    assert "run-1_space-T1w_desc-preproc_bold.nii.gz: has no desc-confounds" in text
+    assert "2 faults were found" in text
+    assert not (tmp_path / "out").exists()
