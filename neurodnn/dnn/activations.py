@@ -35,8 +35,16 @@ def watch_layers(network: nn.Module, layers: Sequence[str], *, calls: dict | Non
     layers : sequence of str
     calls : dict of str to int, optional
         How often each layer runs in one pass. When given, the pass stops, by an exception that
-        :func:`forward` swallows, as soon as all have run that often: what lies deeper than the
+        the caller must expect, as soon as all have run that often: what lies deeper than the
         deepest requested layer is not computed.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
+    >>> with watch_layers(network, ["0"]) as seen:
+    ...     _ = network(-torch.ones(1, 2) @ network[0].weight)
+    >>> tuple(seen["outputs"]["0"].shape), seen["calls"]
+    ((1, 2), {'0': 1})
     """
     seen = {"outputs": {}, "calls": dict.fromkeys(layers, 0)}
 
@@ -132,18 +140,19 @@ def iterate_activations(
         raise InputError(message("images", "there are none"))
     network.to(device)
     calls: dict[str, int] = {}
+    record = store.record(network, images) if store is not None else None
     with tqdm(total=len(names), unit="image", disable=not progress, leave=False) as bar:
         for start in range(0, len(names), size):
             batch = slice(start, min(start + size, len(names)))
-            found = store.find(network, images, batch, layers) if store is not None else {}
+            found = record.find(batch, layers) if record is not None else {}
             absent = [layer for layer in layers if layer not in found]
             if absent:
                 stacked = _stack(images, names, batch)
                 with evaluation(network):
                     fresh = _forward(network, stacked.to(device), absent, calls)
                 fresh = {key: _to_numpy(key, value, names[batch]) for key, value in fresh.items()}
-                if store is not None:
-                    store.keep(network, images, batch, fresh)
+                if record is not None:
+                    record.keep(batch, fresh)
                 found.update(fresh)
             bar.update(batch.stop - batch.start)
             yield names[batch], {layer: found[layer] for layer in layers}
@@ -229,11 +238,10 @@ def _forward(
     """Return the outputs of `layers`; the first pass also counts how often each runs."""
     known = {layer: calls[layer] for layer in layers if layer in calls}
     try:
-        with watch_layers(network, layers, calls=known if len(known) == len(layers) else None) as seen:
-            try:
+        counted = known if len(known) == len(layers) else None
+        with watch_layers(network, layers, calls=counted) as seen:
+            with contextlib.suppress(_Enough):
                 network(batch)
-            except _Enough:
-                pass
     except (RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, InputError):
             raise

@@ -230,8 +230,8 @@ def _unwrap(path: Path, loaded: object) -> dict[str, torch.Tensor]:
     strange = [key for key, value in loaded.items()
                if not isinstance(value, torch.Tensor) or not isinstance(key, str)]
     if strange:
-        raise InputError(message(str(path), f"holds entries that are no tensors ({_some(strange)})",
-                                 remedy="Save the network's state_dict alone."))
+        fault = f"holds entries that are no tensors ({_some(strange)})"
+        raise InputError(message(str(path), fault, remedy="Save the network's state_dict alone."))
     tensors = dict(loaded)
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in tensors):

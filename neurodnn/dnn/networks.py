@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from neurodnn._checks import InputError, check_choice, check_number, closest, message
-from neurodnn.dnn.checkpoints import load_tensors, read_checkpoint, tensors_sha256
+from neurodnn.bids import bids_label
+from neurodnn.dnn.checkpoints import tensors_sha256
 from neurodnn.dnn.images import ImageTransform
 from neurodnn.dnn.layers import default_layers, describe_layers, layer_names
 
@@ -143,7 +144,7 @@ def load_network(
     prepare(network)
     identity = NetworkIdentity(
         name=source.name,
-        label=label(source.name),
+        label=bids_label(source.name),
         weights_sha256=built.sha256 or tensors_sha256(network.state_dict()),
         transform=_describe(transform),
         architecture=architecture,
@@ -168,7 +169,7 @@ def network_identity(network: nn.Module) -> NetworkIdentity:
     kind = type(network).__name__
     return NetworkIdentity(
         name=kind,
-        label=label(kind),
+        label=bids_label(kind),
         weights_sha256=tensors_sha256(network.state_dict()),
         transform="",
         architecture=kind,
@@ -182,18 +183,6 @@ def prepare(network: nn.Module) -> nn.Module:
         if getattr(module, "inplace", False) is True:
             module.inplace = False
     return network.float().eval().requires_grad_(False)
-
-
-def label(name: str) -> str:
-    """Return the letters and digits of an id, with a capital where a new word begins.
-
-    Examples
-    --------
-    >>> label("torchvision:alexnet@IMAGENET1K_V1")
-    'torchvisionAlexnetIMAGENET1KV1'
-    """
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", name) if word]
-    return "".join(words[:1] + [word[0].upper() + word[1:] for word in words[1:]])
 
 
 def _device(device: str) -> torch.device:
