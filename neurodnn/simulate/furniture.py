@@ -59,8 +59,8 @@ def chair(canvas: Canvas, rng: np.random.Generator, x: float, y: float, s: float
     wood, way = Fill(pick(rng, WOODS), "wood"), 1 if rng.random() < 0.5 else -1
     with canvas.drawing("chair"):
         for side in (-1, 1):
-            canvas.box(x + side * s * 0.22 - s * 0.03, y - s * 0.45, x + side * s * 0.22 + s * 0.03,
-                       y, wood, "leg")
+            middle = x + side * s * 0.22
+            canvas.box(middle - s * 0.03, y - s * 0.45, middle + s * 0.03, y, wood, "leg")
         canvas.box(x - way * s * 0.25 - s * 0.045, y - s, x - way * s * 0.25 + s * 0.045,
                    y - s * 0.42, wood, "back")
         canvas.box(x - s * 0.28, y - s * 0.52, x + s * 0.28, y - s * 0.42, cloth(rng), "seat")
@@ -141,8 +141,8 @@ def stove(canvas: Canvas, rng: np.random.Generator, x: float, y: float, s: float
         canvas.box(x - w * 0.6, y - s * 0.58, x + w * 0.6, y - s * 0.24,
                    Fill((150, 90, 50), "glass"), "oven", "window")
         for dx in (-0.6, -0.2, 0.2, 0.6):
-            canvas.ellipse(x + dx * w, y - s * 0.82, w * 0.1, w * 0.1, Fill((200, 60, 50), "metal"),
-                           "knob")
+            canvas.ellipse(x + dx * w, y - s * 0.82, w * 0.1, w * 0.1,
+                           Fill((200, 60, 50), "metal"), "knob")
 
 
 def fridge(canvas: Canvas, rng: np.random.Generator, x: float, y: float, s: float) -> None:
@@ -153,7 +153,8 @@ def fridge(canvas: Canvas, rng: np.random.Generator, x: float, y: float, s: floa
         canvas.box(x - w, y - s, x + w, y - s * 0.66, fill, "door")
         canvas.box(x - w, y - s * 0.64, x + w, y, fill, "door")
         for low, high in ((0.7, 0.9), (0.38, 0.6)):
-            canvas.box(x + w * 0.66, y - s * high, x + w * 0.8, y - s * low, DARK, "door", "handle")
+            canvas.box(x + w * 0.66, y - s * high, x + w * 0.8, y - s * low, DARK, "door",
+                       "handle")
 
 
 def cabinets(canvas: Canvas, rng: np.random.Generator, x: float, y: float, s: float,

@@ -24,7 +24,8 @@ SKIN = ((236, 196, 160), (196, 144, 104), (128, 86, 60))
 def pick(rng: np.random.Generator, colours: tuple, spread: float = 0.08) -> tuple:
     """Return one of `colours`, a little brighter or darker and tinted."""
     colour = np.array(colours[int(rng.integers(len(colours)))], dtype=np.float64)
-    colour = colour * (1 + spread * rng.standard_normal()) + 255 * spread / 4 * rng.standard_normal(3)
+    colour = colour * (1 + spread * rng.standard_normal())
+    colour = colour + 255 * spread / 4 * rng.standard_normal(3)
     return tuple(int(value) for value in np.clip(colour, 0, 255))
 
 
@@ -92,7 +93,8 @@ def tree(canvas: Canvas, rng: np.random.Generator, x: float, y: float, s: float)
     with canvas.drawing("tree"):
         canvas.polygon([(x - s * 0.06, y), (x + s * 0.06, y), (x + s * 0.035, y - s * 0.55),
                         (x - s * 0.035, y - s * 0.55)], Fill(pick(rng, WOODS), "wood"), "trunk")
-        for dx, dy, r in ((-0.17, 0.56, 0.18), (0.17, 0.58, 0.17), (0, 0.5, 0.17), (0, 0.76, 0.22)):
+        leaves = ((-0.17, 0.56, 0.18), (0.17, 0.58, 0.17), (0, 0.5, 0.17), (0, 0.76, 0.22))
+        for dx, dy, r in leaves:
             jitter = rng.uniform(-0.03, 0.03, 2)
             canvas.ellipse(x + s * (dx + jitter[0]), y - s * (dy + jitter[1]), s * r, s * r,
                            Fill(green, "foliage", shade=0.4), "crown")
@@ -240,7 +242,8 @@ def cat(canvas: Canvas, rng: np.random.Generator, x: float, y: float, s: float) 
         canvas.ellipse(x, y - s * 0.42, s * 0.52, s * 0.22, coat, "body")
         hx, hy = x + way * s * 0.5, y - s * 0.68
         for side in (-1, 1):
-            canvas.polygon([(hx + side * s * 0.2, hy - s * 0.32), (hx + side * s * 0.02, hy - s * 0.14),
+            canvas.polygon([(hx + side * s * 0.2, hy - s * 0.32),
+                            (hx + side * s * 0.02, hy - s * 0.14),
                             (hx + side * s * 0.22, hy - s * 0.02)], coat, "head", "ear")
         canvas.ellipse(hx, hy, s * 0.24, s * 0.21, coat, "head")
         for side in (-0.09, 0.09):
@@ -272,7 +275,8 @@ def bird(canvas: Canvas, rng: np.random.Generator, x: float, y: float, s: float)
     fill = Fill(pick(rng, ((50, 50, 58), (240, 240, 240))), "fur")
     with canvas.drawing("bird"):
         for side in (-1, 1):
-            canvas.polygon([(x, y), (x + side * s * 0.5, y - s * 0.45), (x + side * s, y - s * 0.1),
+            tip = (x + side * s, y - s * 0.1)
+            canvas.polygon([(x, y), (x + side * s * 0.5, y - s * 0.45), tip,
                             (x + side * s * 0.45, y - s * 0.2)], fill, "wing")
         canvas.ellipse(x, y, s * 0.22, s * 0.13, fill, "body")
 

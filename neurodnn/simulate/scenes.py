@@ -12,10 +12,9 @@ from neurodnn.simulate import furniture, objects
 from neurodnn.simulate.canvas import Canvas, Fill
 from neurodnn.simulate.objects import pick
 
-_SKIES = ((126, 182, 232), (160, 204, 238), (238, 190, 150), (200, 206, 214), (96, 140, 204),
-          (222, 172, 190))
+_SKIES = ((126, 182, 232), (160, 204, 238), (238, 190, 150), (200, 206, 214), (96, 140, 204))
 _ROOM_WALLS = ((232, 220, 196), (206, 222, 216), (226, 200, 196), (204, 212, 232),
-               (240, 236, 226), (214, 206, 168), (168, 190, 186))
+               (240, 236, 226), (214, 206, 168))
 
 
 def street(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -50,12 +49,14 @@ def beach(canvas: Canvas, rng: np.random.Generator) -> None:
     _sky(canvas, rng, horizon)
     with canvas.drawing("sea"):
         blue = pick(rng, ((60, 130, 180), (70, 160, 180), (50, 104, 150)))
-        canvas.box(0, horizon, 1, shore + 0.05,
-                   Fill(blue, "water", "waves", tuple(min(v + 28, 255) for v in blue), period=0.07))
+        canvas.box(0, horizon, 1, shore + 0.1,
+                   Fill(blue, "water", "waves", tuple(min(v + 28, 255) for v in blue),
+                        period=0.07))
     with canvas.drawing("beach"):
         lean = rng.uniform(-0.06, 0.06)
         canvas.polygon([(0, shore - lean), (0.5, shore + 0.02), (1, shore + lean), (1, 1), (0, 1)],
-                       Fill(pick(rng, ((234, 208, 150), (224, 196, 148), (242, 224, 180))), "sand"))
+                       Fill(pick(rng, ((234, 208, 150), (224, 196, 148), (242, 224, 180))),
+                            "sand"))
     for x in _spots(rng, int(rng.integers(0, 3)), 0.12, 0.88):
         objects.boat(canvas, rng, x, rng.uniform(horizon + 0.05, shore - 0.04),
                      rng.uniform(0.14, 0.24))
@@ -131,7 +132,8 @@ def field(canvas: Canvas, rng: np.random.Generator) -> None:
           Fill(green, "grass", furrows, tuple(int(v * 0.82) for v in green), period=0.12,
                angle=float(rng.uniform(0.3, 1.2))))
     if rng.random() < 0.5:
-        objects.house(canvas, rng, rng.uniform(0.15, 0.85), horizon + 0.14, rng.uniform(0.18, 0.28))
+        objects.house(canvas, rng, rng.uniform(0.15, 0.85), horizon + 0.14,
+                      rng.uniform(0.18, 0.28))
     for x in _spots(rng, int(rng.integers(0, 3)), 0.05, 0.95):
         objects.tree(canvas, rng, x, horizon + rng.uniform(0.1, 0.2), rng.uniform(0.24, 0.36))
     if rng.random() < 0.5:
@@ -222,7 +224,8 @@ def office(canvas: Canvas, rng: np.random.Generator) -> None:
         furniture.clock(canvas, rng, at(0.58), 0.16, 0.13)
     x, low = at(rng.uniform(0.34, 0.46)), rng.uniform(0.9, 0.97)
     furniture.table(canvas, rng, x, low, 0.26, 0.28)
-    furniture.computer(canvas, rng, x + rng.uniform(-0.1, 0.1), low - 0.26, rng.uniform(0.19, 0.24))
+    furniture.computer(canvas, rng, x + rng.uniform(-0.1, 0.1), low - 0.26,
+                       rng.uniform(0.19, 0.24))
     if rng.random() < 0.5:
         furniture.cup(canvas, rng, x + rng.choice([-0.23, 0.23]), low - 0.26, 0.07)
     if rng.random() < 0.3:
@@ -250,7 +253,7 @@ def _spots(rng: np.random.Generator, count: int, low: float, high: float) -> lis
 
 def _sky(canvas: Canvas, rng: np.random.Generator, horizon: float, clouds: bool = True) -> None:
     with canvas.drawing("sky"):
-        canvas.box(0, 0, 1, horizon + 0.02, Fill(pick(rng, _SKIES, 0.05), shade=-0.2))
+        canvas.box(0, 0, 1, horizon + 0.12, Fill(pick(rng, _SKIES, 0.05), shade=-0.2))
     if rng.random() < 0.45:
         with canvas.drawing("sun"):
             canvas.ellipse(rng.uniform(0.1, 0.9), rng.uniform(0.08, 0.2), 0.055, 0.055,
@@ -271,7 +274,9 @@ def _land(canvas: Canvas, rng: np.random.Generator, name: str, top: float, fill:
         canvas.polygon([(0, top - lean), (1, top + lean), (1, 1), (0, 1)], fill)
 
 
-def _room(canvas: Canvas, rng: np.random.Generator, floor: float, paper: str, ground: Fill) -> None:
+def _room(
+    canvas: Canvas, rng: np.random.Generator, floor: float, paper: str, ground: Fill
+) -> None:
     colour = pick(rng, _ROOM_WALLS, 0.05)
     with canvas.drawing("wall"):
         canvas.box(0, 0, 1, floor, Fill(colour, "plaster", paper,
