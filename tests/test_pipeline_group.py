@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import sys
 
 import nibabel
 import numpy as np
 import pytest
 import tiny_bids
+from killing import run
 from tiny_bids import OPTIONS, make_betas, tree
 
 from neurodnn.cli import main
@@ -145,6 +148,17 @@ def test_too_few_subjects_for_any_p_are_refused_with_the_number_needed(again, ca
     assert main(command(again, "group", "--participant-label", "01", "02", "03")) == 2
     assert "6 for a two-sided" in capsys.readouterr().err
     assert not list((again / "out").glob("group/*"))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a child is killed")
+@pytest.mark.parametrize("step", [1, 6, 14])
+def test_f9_killed_group_goes_on_to_the_same_tree(six, again, step):
+    shutil.rmtree(again / "out" / "group")
+    (again / "out" / "index.html").unlink()
+    code, text = run(command(again, "group"), step=step, signal=signal.SIGKILL)
+    assert code == -signal.SIGKILL, text
+    assert main(command(again, "group")) == 0
+    assert tree(again / "out") == tree(six / "out")
 
 
 def test_no_results_no_group(tmp_path, capsys):

@@ -17,12 +17,13 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 from neurodnn import __version__
 from neurodnn._checks import DataWarning
+from neurodnn.bids import WriteError
 from neurodnn.pipeline.config import Config
 from neurodnn.pipeline.toml import to_toml
 
@@ -91,6 +92,19 @@ class _ScrubbedFormatter(logging.Formatter):
         return self._scrub(super().format(record))
 
 
+class _RunLog(logging.FileHandler):
+    """The log file; on a full disk the run itself tells what it could not write."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, logging's name
+        LOGGER.removeHandler(self)
+        LOGGER.warning("the log can no longer be written: %s", sys.exc_info()[1])
+
+    def close(self) -> None:
+        """Close the file, whether or not its last words could be written."""
+        with suppress(OSError):
+            super().close()
+
+
 class _Screen(logging.StreamHandler):
     """Writes through tqdm's lock, so that a line does not land inside a progress bar."""
 
@@ -140,9 +154,12 @@ def open_run_log(config: Config) -> Path:
     folder = config.output_dir / "logs" / (
         time.strftime("%Y%m%d-%H%M%S") + "_" + uuid.uuid4().hex[:4]
     )  # fmt: skip
-    folder.mkdir(parents=True)
-    (folder / "neurodnn.toml").write_text(to_toml(config), encoding="utf-8")
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True)
+        (folder / "neurodnn.toml").write_text(to_toml(config), encoding="utf-8")
+        handler = _RunLog(folder / "run.log", encoding="utf-8")
+    except OSError as error:
+        raise WriteError.of(folder, error) from error
     handler.setLevel(logging.DEBUG)
     layout = "%(asctime)s %(levelname)s %(message)s"
     handler.setFormatter(_ScrubbedFormatter(layout, Scrubber(config)))

@@ -20,6 +20,12 @@ def stimulus_folder(config: Config) -> Path:
     return config.stimuli or config.bids_dir / "stimuli"
 
 
+def absent_file(name: str, path: Path) -> str:
+    """Return the one message about a file that an option names and that is not there."""
+    remedy = "Correct the path."
+    return message(f"--{name}", "the file does not exist", got=str(path), remedy=remedy)
+
+
 def plan_references(found: Findings) -> None:
     """Read the RDMs that the user brought; each file's faults are listed."""
     from neurodnn.bids import require_file

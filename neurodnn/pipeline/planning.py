@@ -103,13 +103,14 @@ def _check_options(found: Findings) -> None:
     from neurodnn.brain.confounds import STRATEGIES
     from neurodnn.brain.glm_settings import GLMSettings
     from neurodnn._checks import check_choice
+    from neurodnn.pipeline.matching import absent_file
 
     config = found.config
     found.attempt(lambda: check_choice("confounds", config.confounds, STRATEGIES))
     found.attempt(lambda: GLMSettings(hrf=config.hrf, noise_model=config.noise_model))
     for name, path in (("weights", config.weights), ("stimulus-table", config.stimulus_table)):
         if path is not None and not path.is_file():
-            found.faults.append(message(f"--{name}", "the file does not exist", got=str(path)))
+            found.faults.append(absent_file(name, path))
 
 
 def _subject_jobs(found: Findings, subject: str) -> list[Job]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neurodnn._checks import InputError, message
-from neurodnn.bids import lock_output, write_derivative
+from neurodnn.bids import WriteError, lock_output, write_derivative
 from neurodnn.pipeline.config import Config
 from neurodnn.pipeline.jobs import Job, Plan
 from neurodnn.pipeline.logs import LOGGER, Scrubber, open_run_log
@@ -55,12 +55,12 @@ def run_plan(plan: Plan, show: Callable[[str], None]) -> int:
     if config.dry_run:
         LOGGER.info("dry run: %d jobs, nothing was written", len(plan.jobs))
         return 0
-    if config.level == "group":
-        from neurodnn.pipeline.group import run_group
-
-        return run_group(plan)
-    _check_memory(plan)
     with _warnings_to_log(Scrubber(config)):
+        if config.level == "group":
+            from neurodnn.pipeline.group import run_group
+
+            return run_group(plan)
+        _check_memory(plan)
         return _run_participants(plan)
 
 
@@ -166,28 +166,36 @@ def _record(
 
 
 def _finish(outcome: Outcome, context: Context, folder: Path) -> int:
-    from neurodnn.pipeline.pages import write_citations
-
     config = context.config
-    if outcome.failed:
-        import pandas as pd
+    try:
+        if outcome.failed:
+            _tell_failures(outcome, folder)
+        if outcome.done or outcome.skipped:  # a run killed at this very place has skipped all
+            from neurodnn.pipeline.pages import write_citations
 
-        table = pd.DataFrame(outcome.failed, columns=["job", "kind", "message"])
-        write_derivative(folder / "failures.tsv", table)
-        LOGGER.error("%d of %d jobs failed:", len(outcome.failed),
-                     len(outcome.failed) + len(outcome.done) + len(outcome.skipped))  # fmt: skip
-        for name, kind, text in outcome.failed:
-            LOGGER.error("  %s: %s: %s", name, kind, text)
+            write_citations(config.output_dir)
+    except WriteError as error:  # on a full disk the jobs' own failures matter more
+        LOGGER.error("%s", error)
     if outcome.done:
-        write_citations(config.output_dir)
-        LOGGER.info("pages: %s", ", ".join(
-            f"{name.split()[0]}.html" for name in dict.fromkeys(outcome.done)))  # fmt: skip
+        pages = dict.fromkeys(f"{name.split()[0]}.html" for name in outcome.done)
+        LOGGER.info("pages: %s", ", ".join(pages))
     _tell_work_dir(config)
     LOGGER.info(
         "%d done, %d skipped, %d failed", len(outcome.done), len(outcome.skipped),
         len(outcome.failed),
     )  # fmt: skip
     return outcome.exit_code()
+
+
+def _tell_failures(outcome: Outcome, folder: Path) -> None:
+    import pandas as pd
+
+    count = len(outcome.failed) + len(outcome.done) + len(outcome.skipped)
+    LOGGER.error("%d of %d jobs failed:", len(outcome.failed), count)
+    for name, kind, text in outcome.failed:
+        LOGGER.error("  %s: %s: %s", name, kind, text)
+    table = pd.DataFrame(outcome.failed, columns=["job", "kind", "message"])
+    write_derivative(folder / "failures.tsv", table)
 
 
 def _tell_work_dir(config: Config) -> None:

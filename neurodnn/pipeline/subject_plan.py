@@ -21,7 +21,7 @@ from neurodnn.pipeline.checks import (
 )
 from neurodnn.pipeline.estimate import BRAIN_SHARE, estimate_job, mask_voxels
 from neurodnn.pipeline.jobs import Job, Run
-from neurodnn.pipeline.matching import shared_stimuli
+from neurodnn.pipeline.matching import absent_file, shared_stimuli
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,11 +51,12 @@ def _plan(
     images = inputs.in_space(images, space)
     infos = check_headers(found, images, ndim=4 if kind == "bold" else None)
     runs, matched = _read_runs(found, root, kind, _runs(images, infos, kind), infos)
-    if matched is None or not infos:
-        return None
     if kind == "betas":
         runs = _give_masks(found, root, subject, space, runs)
-    check_masks(found, runs, infos)
+    if infos:
+        check_masks(found, runs, infos)
+    if matched is None or not infos:
+        return None
     shared, notes = shared_stimuli(matched.matched, matched.only_in_events, found, where)
     entities = parse_name(images[0])
     sessions = {parse_name(path).get("ses") for path in images}
@@ -86,7 +87,10 @@ def _read_runs(
         runs[label] = _beside(found, root, kind, label, paths)
     if any(table is None for table in tables.values()):
         return list(runs.values()), None
-    stimuli, report = _match(found, tables)
+    matched = found.attempt(lambda: _match(found, tables))
+    if matched is None:
+        return list(runs.values()), None
+    stimuli, report = matched
     for label, (path, table) in tables.items():
         several = tuple(map(str, table["run"])) if "run" in table.columns else None
         if kind == "betas":
@@ -154,6 +158,9 @@ def _match(found: Findings, tables: dict[str, Any]) -> tuple[dict[str, list[str 
     from neurodnn.stimuli import match_stimuli
 
     config = found.config
+    if config.stimulus_table and not config.stimulus_table.is_file():
+        # worded as the plan words it, so that it is told once and not by every subject
+        raise InputError(absent_file("stimulus-table", config.stimulus_table))
     first = next((path for path, _ in tables.values() if path is not None), None)
     joint = pd.concat([table for _, table in tables.values()], ignore_index=True)
     column = config.stimulus_column

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from neurodnn._checks import InputError, closest, message
-from neurodnn.rsa.names import shorten_list, stimulus_names
+from neurodnn.rsa.names import canonical_order, shorten_list, stimulus_names
 
 MAX_BYTES = 2**31  # of one unpacked array; 700 stimuli x 500 RDMs are below
 _MAX_MEMBERS = 10_000
@@ -90,6 +90,7 @@ def read_table(path: Path, label: str | None, where: str) -> Stored:
             fault += f"; row {ragged[0]} has {len(body[ragged[0] - 2])} cells"
         raise InputError(message(where, fault))
     names = stimulus_names(header[named:], where)
+    canonical_order(names, names, where, where)  # a name that stands twice, before rows move
     values = np.array([[_number(cell, where) for cell in row[named:]] for row in body])
     if named:
         values = values[_order_of(names, stimulus_names([row[0] for row in body], where), where)]

@@ -1,0 +1,240 @@
+"""Bad data sets through the command line: code 2, one message with path, reason and remedy.
+
+Ids as in the design (B41 to B48); B49 is in test_pipeline_config.py.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import tiny_bids
+from tiny_bids import OPTIONS, STIMULI, make_betas, tree
+from tiny_bold import make_bold
+
+from neurodnn.cli import main
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    betas, bold = tmp_path_factory.mktemp("betas"), tmp_path_factory.mktemp("bold")
+    make_betas(betas)
+    make_bold(bold, runs=("1",))
+    return {"betas": betas, "bold": bold}
+
+
+@pytest.fixture
+def data(sound, tmp_path):
+    """A function: kind -> a copy of a sound data set that may be spoilt."""
+
+    def copy(kind):
+        return shutil.copytree(sound[kind], tmp_path / kind)
+
+    return copy
+
+
+def refused(root, capsys, *more, level="participant"):
+    """What the command line says as it refuses; it must have written nothing."""
+    words = [str(root / "bids"), str(root / "out"), level, *OPTIONS, "--reference-rdms",
+             str(root / "planted.csv"), "-w", str(root / "work"), *more]  # fmt: skip
+    assert main(words) == 2
+    text = capsys.readouterr().err
+    assert "Traceback" not in text
+    assert not (root / "out").exists() or tree(root / "out") == {}
+    assert not (root / "work").exists()
+    # the same is told by the cheap command
+    if level == "participant":
+        assert main(["check", words[0], *words[3:]]) == 2
+        told = capsys.readouterr().err.strip().splitlines()
+        assert told
+        assert all(line.removeprefix("neurodnn: error: ") in text for line in told)
+    return text
+
+
+def events(root):
+    return next((root / "bids").glob("sub-01/func/*_events.tsv"))
+
+
+def test_b41_events_without_the_column(data, capsys):
+    root = data("bold")
+    path = events(root)
+    path.write_text(path.read_text().replace("stim_file", "picture"))
+    text = refused(root, capsys)
+    assert f"{path}: events: none of the columns stim_file" in text
+    assert "--stimulus-column picture" in text
+    text = refused(root, capsys, "--stimulus-column", "pictur")
+    assert f"{path}: has no column 'pictur'" in text
+    assert "Did you mean picture?" in text
+
+
+@pytest.mark.parametrize("column", ["onset", "duration"])
+def test_b41_events_without_times(data, capsys, column):
+    root = data("bold")
+    path = events(root)
+    path.write_text(path.read_text().replace(column, "time", 1))
+    assert f"{path}: has no column {column!r}" in refused(root, capsys)
+
+
+def test_b42_utf16_is_refused_with_the_way_to_convert(data, capsys):
+    root = data("bold")
+    path = events(root)
+    path.write_bytes(path.read_text().encode("utf-16"))
+    text = refused(root, capsys)
+    assert f"{path}: is UTF-16" in text
+    assert "iconv" in text
+
+
+def test_b42_mark_line_ends_and_hard_spaces_are_read_and_reach_the_sidecar(data):
+    import json
+
+    root = data("betas")
+    path = next((root / "bids").rglob("sub-01*run-1*.tsv"))
+    text = path.read_text().replace("\n", "\r\n").replace("dog", "dog\u00a0")
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    words = [str(root / "bids"), str(root / "out"), "participant", *OPTIONS,
+             "--participant-label", "01", "--reference-rdms", str(root / "planted.csv")]  # fmt: skip
+    assert main(words) == 0
+    for path in (root / "out").glob("sub-01/f*/*[psy].json"):
+        if "desc-brain" not in path.name:
+            warned = " ".join(json.loads(path.read_text())["Warnings"])
+            assert "byte-order mark" in warned
+            assert str(root) not in warned
+    assert "byte-order mark" in (root / "out" / "sub-01.html").read_text()
+
+
+def test_b43_duplicate_labels_of_betas(data, capsys):
+    root = data("betas")
+    path = next((root / "bids").rglob("sub-01*run-1*.tsv"))
+    path.write_text(path.read_text().replace("cat", "boat"))
+    text = refused(root, capsys)
+    assert f"{path}: stimulus 'boat' stands in rows 1 and 2" in text
+    assert "average the repeats" in text
+
+
+def test_b43_duplicate_names_of_an_rdm(data, capsys):
+    root = data("betas")
+    path = root / "planted.csv"
+    path.write_text(path.read_text().replace("cat", "boat"))
+    text = refused(root, capsys)
+    assert "planted.csv" in text
+    assert "boat" in text
+
+
+def test_b44_label_missing_in_the_model(data, capsys):
+    root = data("betas")
+    names = [name.replace("house", "hous") for name in STIMULI]
+    tiny_bids.write_rdm(root / "planted.csv", np.random.default_rng(0).normal(size=(6, 9)), names)
+    text = refused(root, capsys)
+    assert "model RDM 'planted.csv' lacks 1 stimuli of the brain data (house)" in text
+    assert "has 1 that the brain data lack (hous)" in text
+    assert "Did you mean hous by house?" in text
+    assert "--min-stimuli" in text
+    more = ["--min-stimuli", "6"]
+    assert "share 5 stimuli" in refused(root, capsys, *more)
+    words = [str(root / "bids"), str(root / "out"), "participant", *OPTIONS,
+             "--reference-rdms", str(root / "planted.csv"), "--min-stimuli", "5"]  # fmt: skip
+    assert main(words) == 0
+
+
+def test_b44_nothing_in_common(data, capsys):
+    root = data("betas")
+    names = [f"item{i}" for i in range(6)]
+    tiny_bids.write_rdm(root / "planted.csv", np.random.default_rng(0).normal(size=(6, 9)), names)
+    text = refused(root, capsys)
+    assert "no stimulus matched" in text
+    assert "boat, cat, dog, house, key" in text
+    assert "item0, item1" in text
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_b45_too_few_conditions(tmp_path, capsys, count):
+    root = make_betas(tmp_path, subjects=("01",), stimuli=STIMULI[:count]).parent
+    wide = np.random.default_rng(0).normal(size=(6, 9))
+    tiny_bids.write_rdm(root / "planted.csv", wide, STIMULI)
+    text = refused(root, capsys)
+    assert f"sub-01: brain data and references share {count} stimuli" in text
+    assert "at least 4" in text
+
+
+def test_b46_no_subjects(data, capsys):
+    root = data("betas")
+    for folder in (root / "bids").glob("sub-*"):
+        shutil.rmtree(folder)
+    text = refused(root, capsys)
+    assert f"{root / 'bids'}: holds no subject (sub-*)" in text
+
+
+def test_b47_one_subject_has_maps_and_the_group_is_skipped(tmp_path, capsys):
+    root = make_betas(tmp_path, subjects=("01",)).parent
+    words = [str(root / "bids"), str(root / "out")]
+    more = [*OPTIONS, "--reference-rdms", str(root / "planted.csv")]
+    assert main([*words, "participant", *more]) == 0
+    assert main([*words, "group", *more]) == 0
+    assert "skipped, a group test needs subjects" in capsys.readouterr().err
+
+
+def test_b48_one_subject_twice(data, capsys):
+    root = data("betas")
+    shutil.copytree(root / "bids" / "sub-01", root / "bids" / "sub-1")
+    text = refused(root, capsys)
+    assert "sub-01 and sub-1 may be the same subject" in text
+    assert "Rename or remove" in text
+
+
+@pytest.mark.parametrize("label", ["1", "sub-3", "../x"])
+def test_wrong_label_lists_those_that_are_there(data, capsys, label):
+    text = refused(data("betas"), capsys, "--participant-label", label)
+    assert "01, 02" in text
+
+
+def test_wrong_task_space_and_run_list_what_is_there(data, capsys):
+    root = data("betas")
+    text = refused(root, capsys, "--space", "MNI")
+    assert "--space: is not there (got 'MNI'; allowed: T1w)" in text
+    text = refused(root, capsys, "--task-id", "lok")
+    assert "tasks look" in text
+    assert refused(root, capsys, "--run-id", "9")
+
+
+def test_faults_of_all_kinds_are_told_at_once(data, capsys):
+    root = data("betas")
+    first, second = sorted((root / "bids").rglob("*_statmap.nii.gz"))[:2]
+    first.write_bytes(b"<html>not found</html>")
+    second.with_name(second.name.replace(".nii.gz", ".tsv")).write_text("stimulus\nboat\n")
+    other = sorted((root / "bids").rglob("sub-02*mask.nii.gz"))[0]
+    shifted = tiny_bids.AFFINE.copy()
+    shifted[0, 3] += 2
+    tiny_bids.image(np.ones(tiny_bids.SHAPE, np.uint8), other, shifted)
+    text = refused(root, capsys, "--confounds", "motoin6", "--stimulus-table", "none.tsv")
+    for part in (
+        f"{first}: ", "web page", f"{second}: holds 6 volumes but", f"{other}: the mask lies on",
+        "confounds='motoin6' is not known", "Did you mean motion6?", "--stimulus-table",
+    ):  # fmt: skip
+        assert part in text
+
+
+def test_absent_folders_are_named(tmp_path, capsys):
+    root = make_betas(tmp_path).parent
+    text = refused(root, capsys, "-d", f"betas={root}/nowhere")
+    assert f"{root}/nowhere: the folder of --derivatives betas does not exist" in text
+    shutil.rmtree(root / "bids" / "derivatives")
+    assert "Give --derivatives fmriprep=PATH or betas=PATH" in refused(root, capsys)
+    shutil.rmtree(root / "bids")
+    assert f"{root / 'bids'}: BIDS_DIR does not exist" in refused(root, capsys)
+
+
+def test_damaged_pixels_are_found_before_anything_is_written(tmp_path, capsys):
+    root = make_betas(tmp_path, subjects=("01",)).parent
+    image = next((root / "bids").rglob("*run-1*.nii.gz"))
+    content = bytearray(image.read_bytes())
+    content[len(content) // 2] ^= 4
+    image.write_bytes(content)
+    words = [str(root / "bids"), str(root / "out"), "participant", *OPTIONS,
+             "--reference-rdms", str(root / "planted.csv")]  # fmt: skip
+    assert main(words) == 2
+    text = capsys.readouterr().err
+    assert f"{image}: " in text
+    assert "damaged" in text
+    assert "Traceback" not in text
+    assert tree(root / "out") == {}
