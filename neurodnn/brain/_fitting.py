@@ -13,7 +13,7 @@ from neurodnn.brain.design import Design
 from neurodnn.brain.glm_settings import GLMSettings
 
 if TYPE_CHECKING:
-    from nilearn.glm import RegressionResults
+    from nilearn.glm import OLSModel
 
 _BINS = 100  # autocorrelations are rounded to 1/100 towards 0, as nilearn does
 _BLOCK = 1 << 15  # voxels fitted at once: bounds the copies that a fit makes of its data
@@ -27,57 +27,55 @@ def fit_voxels(
     gain = _gain(data, good, settings.scaling, where)
     estimates = np.full((len(design.stimuli), data.shape[1]), np.nan)
     residuals = np.full(data.shape, np.nan, np.float32) if settings.keep_residuals else None
-    members = np.flatnonzero(good)
-    for start in range(0, members.size, _BLOCK):
-        block = members[start : start + _BLOCK]
-        _fit_block(data[:, block] * gain[block], design, settings, block, estimates, residuals)
+    matrix = design.table.to_numpy(float)
+    for model, members in _models(data, matrix, np.flatnonzero(good), settings.noise_model):
+        for voxels in _blocks(members):
+            result = model.fit(data[:, voxels] * gain[voxels])
+            weights = result.theta[design.columns]
+            rest = result.whitened_residuals
+            if settings.estimate == "t":
+                # By the rank, not by the number of columns: confounds may repeat each other.
+                variance = (rest**2).sum(axis=0) / design.degrees_of_freedom
+                deviation = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
+                error = np.sqrt(np.diag(result.cov)[design.columns])
+                weights = weights / (error[:, None] * deviation)
+                rest = rest / deviation
+            estimates[:, voxels] = weights
+            if residuals is not None:
+                residuals[:, voxels] = rest
     return estimates, residuals
 
 
-def _fit_block(
-    data: np.ndarray,
-    design: Design,
-    settings: GLMSettings,
-    block: np.ndarray,
-    estimates: np.ndarray,
-    residuals: np.ndarray | None,
-) -> None:
-    matrix = design.table.to_numpy(float)
-    for here, result in _models(data, matrix, settings.noise_model):
-        weights = result.theta[design.columns]
-        rest = result.whitened_residuals
-        if settings.estimate == "t":
-            # By the rank, not by the number of columns: confounds may repeat each other.
-            variance = (rest**2).sum(axis=0) / design.degrees_of_freedom
-            deviation = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
-            error = np.sqrt(np.diag(result.cov)[design.columns])
-            weights = weights / (error[:, None] * deviation)
-            rest = rest / deviation
-        estimates[:, block[here]] = weights
-        if residuals is not None:
-            residuals[:, block[here]] = rest
-
-
 def _models(
-    data: np.ndarray, matrix: np.ndarray, noise_model: str
-) -> Iterator[tuple[np.ndarray, RegressionResults]]:
-    """Yield (which voxels, their fit); voxels with one autocorrelation are fitted together."""
+    data: np.ndarray, matrix: np.ndarray, voxels: np.ndarray, noise_model: str
+) -> Iterator[tuple[OLSModel, np.ndarray]]:
+    """Yield (model, voxels it holds for); voxels of one autocorrelation share a model."""
     from nilearn.glm import ARModel, OLSModel
     from nilearn.glm.first_level import run_glm
 
     if noise_model == "ols":
-        yield np.ones(data.shape[1], bool), OLSModel(matrix).fit(data)
+        yield OLSModel(matrix), voxels
     elif noise_model == "ar1":
         # run_glm does the same, but solves one small system per voxel: 4 times slower.
-        rho = autocorrelation(data - matrix @ (np.linalg.pinv(matrix) @ data))
-        bins = (rho * _BINS).astype(int)
+        project = np.linalg.pinv(matrix)
+        rho = [
+            autocorrelation(data[:, block] - matrix @ (project @ data[:, block]))
+            for block in _blocks(voxels)
+        ]
+        bins = (np.concatenate(rho) * _BINS).astype(int)
         for value in np.unique(bins):
-            here = bins == value
-            yield here, ARModel(matrix, value / _BINS).fit(data[:, here])
+            yield ARModel(matrix, value / _BINS), voxels[bins == value]
     else:
-        labels, results = run_glm(data, matrix, noise_model=noise_model, random_state=0)
+        labels, results = run_glm(
+            data[:, voxels].astype(float), matrix, noise_model=noise_model, random_state=0
+        )
         for label, result in results.items():
-            yield labels == label, result
+            yield result.model, voxels[labels == label]
+
+
+def _blocks(voxels: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, voxels.size, _BLOCK):
+        yield voxels[start : start + _BLOCK]
 
 
 def autocorrelation(residuals: np.ndarray) -> np.ndarray:

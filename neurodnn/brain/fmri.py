@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import nibabel
 import numpy as np
@@ -18,6 +18,7 @@ from neurodnn._checks import DataWarning, InputError, check_choice, message
 from neurodnn.brain._observations import clean_patterns, observation_labels
 from neurodnn.brain.masks import (
     ImageLike,
+    check_channels,
     compute_mask,
     mask_array,
     open_image,
@@ -25,6 +26,7 @@ from neurodnn.brain.masks import (
     volumes,
 )
 from neurodnn.brain.nifti import check_same_grid, fresh_image, image_info
+from neurodnn.brain.regions import region_patterns
 from neurodnn.numerics.neighbors import ball_neighbors, full_ball_size
 
 __all__ = [
@@ -169,72 +171,6 @@ def sphere_neighbors(
     return neighbors
 
 
-def region_patterns(
-    patterns: Dataset,
-    mask: ImageLike,
-    atlas: ImageLike,
-    labels: Mapping[int, str] | None = None,
-) -> dict[str, Dataset]:
-    """Return the patterns of each region of an atlas.
-
-    Parameters
-    ----------
-    patterns : rsatoolbox.data.Dataset
-        From `load_fmri_patterns` with `mask`.
-    mask : path or nibabel image
-        The mask that made the patterns.
-    atlas : path or nibabel image, 3-D
-        Whole numbers, 0 outside, on the grid of the mask.
-    labels : mapping of int to str, optional
-        The regions wanted and their names. None: every number, under its digits.
-
-    Returns
-    -------
-    dict of str to rsatoolbox.data.Dataset
-        In the order of `labels`. Regions without a voxel inside the mask are left out with a
-        DataWarning.
-
-    Raises
-    ------
-    InputError
-        If the atlas lies on another grid, holds fractions, or no region has a voxel.
-
-    Examples
-    --------
-    >>> import nibabel, numpy
-    >>> mask = nibabel.Nifti1Image(numpy.ones((2, 2, 2), "u1"), numpy.eye(4))
-    >>> betas = nibabel.Nifti1Image(numpy.ones((2, 2, 2, 3), "f4"), numpy.eye(4))
-    >>> atlas = nibabel.Nifti1Image(numpy.arange(8, dtype="u1").reshape(2, 2, 2), numpy.eye(4))
-    >>> patterns = load_fmri_patterns(betas, ["cat", "dog", "tree"], mask)
-    >>> list(region_patterns(patterns, mask, atlas, {3: "V1", 4: "V2"}))
-    ['V1', 'V2']
-    """
-    mask_img, atlas_img = read_mask(mask), open_image(atlas, ndim=3)
-    check_same_grid(atlas_img, mask_img, names=("atlas", "mask"))
-    inside = mask_array(mask_img)
-    _check_channels(patterns.n_channel, inside)
-    numbers = np.nan_to_num(np.asarray(atlas_img.dataobj)[inside])
-    where = atlas_img.get_filename() or "atlas"
-    if (numbers != np.round(numbers)).any():
-        remedy = "Give a label image; a probability map needs a threshold first."
-        raise InputError(message(where, "an atlas holds whole numbers only", remedy=remedy))
-    if labels is None:
-        labels = {int(n): str(int(n)) for n in np.unique(numbers) if n != 0}
-    regions = {}
-    for number, name in labels.items():
-        members = np.flatnonzero(numbers == number)
-        if members.size:
-            regions[str(name)] = _channels(patterns, members)
-    absent = [str(name) for name in labels.values() if str(name) not in regions]
-    if not regions:
-        what = "no region of the atlas has a voxel inside the mask"
-        raise InputError(message(where, what, got=list(labels.values())[:5]))
-    if absent:
-        text = message(where, "regions without a voxel inside the mask are left out", got=absent)
-        warnings.warn(text, DataWarning, stacklevel=2)
-    return regions
-
-
 def scores_to_image(scores: xr.DataArray | np.ndarray, mask: ImageLike) -> nibabel.Nifti1Image:
     """Return a map of one score per voxel, NaN outside the mask.
 
@@ -269,7 +205,7 @@ def scores_to_image(scores: xr.DataArray | np.ndarray, mask: ImageLike) -> nibab
         remedy = "Choose one: scores.sel(reference=...)."
         what = "a map takes one score per voxel"
         raise InputError(message("scores", what, got=f"shape {values.shape}", remedy=remedy))
-    _check_channels(values.size, inside)
+    check_channels(values.size, inside)
     known = getattr(scores, "coords", {})
     if "voxel" in known and not np.array_equal(known["voxel"], np.flatnonzero(inside)):
         what = "the voxels of the scores are not those of the mask"
@@ -299,21 +235,3 @@ def _where(sources: list[ImageLike]) -> str:
     name = str(first) if isinstance(first, (str, os.PathLike)) else first.get_filename()
     name = name or "images"
     return name if len(sources) == 1 else f"{name} and {len(sources) - 1} more"
-
-
-def _check_channels(count: int, inside: np.ndarray) -> None:
-    if count != inside.sum():
-        what = f"{count} channels do not fit a mask of {inside.sum()} voxels"
-        raise InputError(message("mask", what, remedy="Give the mask that made the patterns."))
-
-
-def _channels(patterns: Dataset, members: np.ndarray) -> Dataset:
-    channels = {
-        key: np.asarray(value)[members] for key, value in patterns.channel_descriptors.items()
-    }
-    return Dataset(
-        patterns.measurements[:, members],
-        descriptors=dict(patterns.descriptors),
-        obs_descriptors={key: list(value) for key, value in patterns.obs_descriptors.items()},
-        channel_descriptors=channels,
-    )

@@ -173,6 +173,13 @@ def volumes(image: nibabel.Nifti1Image):
         yield np.asarray(image.dataobj[..., t])
 
 
+def check_channels(count: int, inside: np.ndarray) -> None:
+    """Refuse patterns or scores whose number of channels is not that of the mask."""
+    if count != inside.sum():
+        what = f"{count} channels do not fit a mask of {inside.sum()} voxels"
+        raise InputError(message("mask", what, remedy="Give the mask that made the patterns."))
+
+
 def _grid(path: str | os.PathLike) -> nibabel.Nifti1Image:
     """An image of nothing on the grid of a file, from its header alone."""
     info = image_info(path)

@@ -65,6 +65,7 @@ class Mesh:
 
     @property
     def n_vertices(self) -> int:
+        """Number of vertices."""
         return len(self.coordinates)
 
     def edges(self) -> csr_array:
@@ -240,6 +241,7 @@ def disc_neighbors(
 
 
 def kept_vertices(mask: NDArray | None, mesh: Mesh) -> NDArray:
+    """Return the indices of the vertices inside a mask, all without one; refuse other shapes."""
     if mask is None:
         return np.arange(mesh.n_vertices)
     mask = np.asarray(mask).astype(bool)
