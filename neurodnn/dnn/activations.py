@@ -15,70 +15,8 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from neurodnn._checks import InputError, check_number, message
+from neurodnn.dnn.hooks import Enough, evaluation, find_device, watch_layers
 from neurodnn.dnn.layers import check_layers
-
-
-class _Enough(Exception):
-    """Raised inside a forward pass once all requested layers have spoken."""
-
-
-@contextlib.contextmanager
-def watch_layers(network: nn.Module, layers: Sequence[str], *, calls: dict | None = None):
-    """Give a dictionary that each forward pass fills with copies of the layers' outputs.
-
-    A layer that runs several times in one pass (the shared ReLU of a residual block) gives its
-    last output. All hooks are gone when the block ends, however it ends.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-    layers : sequence of str
-    calls : dict of str to int, optional
-        How often each layer runs in one pass. When given, the pass stops, by an exception that
-        the caller must expect, as soon as all have run that often: what lies deeper than the
-        deepest requested layer is not computed.
-
-    Examples
-    --------
-    >>> network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
-    >>> with watch_layers(network, ["0"]) as seen:
-    ...     _ = network(-torch.ones(1, 2) @ network[0].weight)
-    >>> tuple(seen["outputs"]["0"].shape), seen["calls"]
-    ((1, 2), {'0': 1})
-    """
-    seen = {"outputs": {}, "calls": dict.fromkeys(layers, 0)}
-
-    def hook(layer):
-        def take(module, inputs, output):
-            # A copy: whatever runs next may work in place on the tensor it is given.
-            seen["outputs"][layer] = _tensor(layer, output).detach().clone()
-            seen["calls"][layer] += 1
-            if calls is not None and all(seen["calls"][name] >= calls[name] for name in layers):
-                raise _Enough
-        return take
-
-    modules = dict(network.named_modules())
-    with contextlib.ExitStack() as stack:
-        for layer in layers:
-            handle = modules[layer].register_forward_hook(hook(layer))
-            stack.callback(handle.remove)
-        yield seen
-
-
-@contextlib.contextmanager
-def evaluation(network: nn.Module):
-    """Hold `network` in evaluation mode without gradients, then restore each module's mode."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        # Reduced precision and autotuning on graphics cards would make results vary.
-        with torch.no_grad(), torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        ):
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def iterate_activations(
@@ -138,7 +76,8 @@ def iterate_activations(
     names = list(getattr(images, "names", map(str, range(len(images)))))
     if not names:
         raise InputError(message("images", "there are none"))
-    network.to(device)
+    place = find_device(device)
+    network.to(place)
     calls: dict[str, int] = {}
     record = store.record(network, images) if store is not None else None
     with tqdm(total=len(names), unit="image", disable=not progress, leave=False) as bar:
@@ -149,7 +88,7 @@ def iterate_activations(
             if absent:
                 stacked = _stack(images, names, batch)
                 with evaluation(network):
-                    fresh = _forward(network, stacked.to(device), absent, calls)
+                    fresh = _forward(network, stacked.to(place), absent, calls)
                 fresh = {key: _to_numpy(key, value, names[batch]) for key, value in fresh.items()}
                 if record is not None:
                     record.keep(batch, fresh)
@@ -240,7 +179,7 @@ def _forward(
     try:
         counted = known if len(known) == len(layers) else None
         with watch_layers(network, layers, calls=counted) as seen:
-            with contextlib.suppress(_Enough):
+            with contextlib.suppress(Enough):
                 network(batch)
     except (RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, InputError):
@@ -256,17 +195,6 @@ def _forward(
                                      remedy="Choose another; `neurodnn layers` lists them."))
         calls.setdefault(layer, seen["calls"][layer])
     return seen["outputs"]
-
-
-def _tensor(layer: str, output: object) -> torch.Tensor:
-    if isinstance(output, (tuple, list)) and output and isinstance(output[0], torch.Tensor):
-        # Attention layers return (values, weights); the values are the activation.
-        return output[0]
-    if not isinstance(output, torch.Tensor):
-        raise InputError(message("layers", f"'{layer}' gives no tensor",
-                                 got=type(output).__name__,
-                                 remedy="Choose a layer inside or after it."))
-    return output
 
 
 def _to_numpy(layer: str, values: torch.Tensor, names: list[str]) -> np.ndarray:

@@ -85,6 +85,16 @@ def tensors_sha256(tensors: dict[str, torch.Tensor]) -> str:
 
     The same weights give the same hash whatever file format they came from.
 
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+        Such as ``network.state_dict()``.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
     Examples
     --------
     >>> a = {"w": torch.ones(2)}
@@ -117,6 +127,13 @@ def load_tensors(
     ------
     InputError
         Naming the missing and unexpected tensors and those of another shape.
+
+    Examples
+    --------
+    >>> network = torch.nn.Linear(2, 1)
+    >>> load_tensors(network, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}, where="w.pth")
+    >>> network.weight.tolist()
+    [[1.0, 1.0]]
     """
     wanted = network.state_dict()
     missing = sorted(set(wanted) - set(tensors))

@@ -25,6 +25,16 @@ def layer_names(network: nn.Module) -> list[str]:
     Blocks (``features``) are named as well as their parts (``features.0``): all of them can be
     asked for.
 
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Any network.
+
+    Returns
+    -------
+    list of str
+        Without the network itself, whose name is empty.
+
     Examples
     --------
     >>> layer_names(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
@@ -36,10 +46,26 @@ def layer_names(network: nn.Module) -> list[str]:
 def check_layers(network: nn.Module, layers: Iterable[str]) -> list[str]:
     """Return `layers` as a list if the network has them all, each named once.
 
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network that must have them.
+    layers : iterable of str
+        Names as :func:`layer_names` gives them; a single name is taken as a list of one.
+
+    Returns
+    -------
+    list of str
+
     Raises
     ------
     InputError
         Naming the unknown layer and the closest known one.
+
+    Examples
+    --------
+    >>> check_layers(nn.Sequential(nn.ReLU()), ["0"])
+    ['0']
     """
     if isinstance(layers, str):
         layers = [layers]
@@ -69,6 +95,11 @@ def default_layers(network: nn.Module) -> list[str]:
     rectification, pooling), or a compound block of the architecture. Where that gives more than
     12, only blocks before a change of resolution and fully connected layers are kept. This is a
     starting point that is always printed, not a claim about the brain.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Any network; only its structure is looked at.
 
     Returns
     -------
@@ -157,8 +188,9 @@ def describe_layers(network: nn.Module, input_size: int | tuple[int, int] = 224)
     Parameters
     ----------
     network : torch.nn.Module
+        Any network that takes (images, 3, height, width); it looks at one empty picture.
     input_size : int or (int, int)
-        Height and width of the input in pixels.
+        Height and width of the input in pixels; 224 by default, as most networks expect.
 
     Returns
     -------
@@ -168,13 +200,18 @@ def describe_layers(network: nn.Module, input_size: int | tuple[int, int] = 224)
         step of the theoretical receptive field in pixels of the input; NaN where it is not
         known, see :func:`~neurodnn.dnn.receptive_field.theoretical_fields`; the larger axis).
 
+    Raises
+    ------
+    InputError
+        If the network cannot process a picture of that size.
+
     Examples
     --------
     >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2))
     >>> describe_layers(network, 8)[["name", "shape", "field"]].values.tolist()
     [['0', '4x6x6', 3.0], ['1', '4x3x3', 4.0]]
     """
-    from neurodnn.dnn.activations import evaluation
+    from neurodnn.dnn.hooks import evaluation
     from neurodnn.dnn.receptive_field import theoretical_fields
 
     height, width = (input_size, input_size) if isinstance(input_size, int) else input_size

@@ -18,6 +18,7 @@ from torch import nn
 from neurodnn._checks import InputError, check_choice, check_number, closest, message
 from neurodnn.bids import bids_label
 from neurodnn.dnn.checkpoints import tensors_sha256
+from neurodnn.dnn.hooks import find_device
 from neurodnn.dnn.images import ImageTransform
 from neurodnn.dnn.layers import default_layers, describe_layers, layer_names
 
@@ -132,7 +133,7 @@ def load_network(
     """
     from neurodnn.dnn import _sources
 
-    place = _device(device)
+    place = find_device(device)
     source = _sources.parse_name(name, weights, seed)
     built = _sources.build(source, trust=trust_checkpoint)
     network = built.network
@@ -158,6 +159,16 @@ def load_network(
 def network_identity(network: nn.Module) -> NetworkIdentity:
     """Return what identifies a network: recorded at loading, or worked out for your own Module.
 
+    Parameters
+    ----------
+    network : torch.nn.Module
+        As returned by :func:`load_network`, or any other.
+
+    Returns
+    -------
+    NetworkIdentity
+        ``dataclasses.asdict`` of it can be written as JSON.
+
     Examples
     --------
     >>> network_identity(nn.Linear(2, 2)).name
@@ -178,22 +189,27 @@ def network_identity(network: nn.Module) -> NetworkIdentity:
 
 
 def prepare(network: nn.Module) -> nn.Module:
-    """Put `network` in evaluation mode, float32, without gradients and nothing in place."""
+    """Put `network` in evaluation mode, float32, without gradients and nothing in place.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Changed, and returned. What works in place inside a ``forward`` (``x += 1``) cannot be
+        changed from outside; hooks copy, so that activations are right nevertheless.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Examples
+    --------
+    >>> prepare(nn.Sequential(nn.ReLU(inplace=True)))[0].inplace
+    False
+    """
     for module in network.modules():
         if getattr(module, "inplace", False) is True:
             module.inplace = False
     return network.float().eval().requires_grad_(False)
-
-
-def _device(device: str) -> torch.device:
-    kind = check_choice("device", device.split(":")[0], ["auto", "cpu", "cuda"])
-    available = torch.cuda.is_available()
-    if kind == "auto":
-        return torch.device("cuda" if available else "cpu")
-    if kind == "cuda" and not available:
-        raise InputError(message("device", "is not available on this machine", got=device,
-                                 allowed="cpu", remedy="Leave --device out."))
-    return torch.device(device)
 
 
 def _replace_relu(network: nn.Module, activation: str) -> int:
