@@ -253,16 +253,20 @@ def _mark_slice(axes, cut: tuple[str, float], place: tuple[int, int, int], rows:
 
 def _cross(axes, cut, place, underlay, peak) -> None:
     """Thin lines through the peak that leave the peak itself free."""
+    from matplotlib.collections import LineCollection
+
     right_axis, up_axis = cutting.DRAWN[cut[0]]
     left, right, top = place
     column = left + peak[right_axis] - underlay.low[right_axis]
     span = underlay.high[up_axis] - underlay.low[up_axis]
     row = top + underlay.high[up_axis] - peak[up_axis]
-    line = {"color": style.INK, "linewidth": 0.4, "alpha": 0.55}
-    for start, end in ((left, column - 9), (column + 9, right)):
-        axes.plot((start, end), (row, row), **line)
-    for start, end in ((top, row - 9), (row + 9, top + span)):
-        axes.plot((column, column), (start, end), **line)
+    lines = [
+        [(left, row), (column - 9, row)], [(column + 9, row), (right, row)],
+        [(column, top), (column, row - 9)], [(column, row + 9), (column, top + span)],
+    ]  # fmt: skip
+    axes.add_collection(
+        LineCollection(lines, colors=style.INK, linewidths=0.4, alpha=0.55), autolim=False
+    )
 
 
 def _colour_bar(figure, limit: float, signed: bool, unit: str, extend: str) -> None:

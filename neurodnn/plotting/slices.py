@@ -115,10 +115,12 @@ def plane(cut: tuple[str, float], low: np.ndarray, high: np.ndarray, step: float
 def sample(volume: np.ndarray, affine: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Value of the voxel that holds each point in mm; NaN outside the volume."""
     index = np.rint(apply_affine(np.linalg.inv(affine), points)).astype(np.intp)
-    inside = np.all((index >= 0) & (index < volume.shape[:3]), axis=-1)
-    values = np.full(points.shape[:-1], np.nan, dtype=np.float32)
-    hit = index[inside]
-    values[inside] = volume[hit[:, 0], hit[:, 1], hit[:, 2]]
+    i, j, k = np.moveaxis(index, -1, 0)
+    inside = np.ones(i.shape, dtype=bool)
+    for part, size in zip((i, j, k), volume.shape[:3], strict=True):
+        inside &= (part >= 0) & (part < size)
+    values = np.full(i.shape, np.nan, dtype=np.float32)
+    values[inside] = volume[i[inside], j[inside], k[inside]]
     return values
 
 

@@ -76,6 +76,8 @@ def in_words(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} = {in_words(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
@@ -107,13 +109,13 @@ def key_facts(summary: Summary) -> list[dict[str, str]]:
     skipped = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
     radius = parameter(summary, "radius", "RadiusMM")
     facts = [
-        fact("Stimuli compared", stimuli.get("Matched", "–"),
+        fact("Stimuli compared", stimuli.get("Compared", stimuli.get("Matched", "–")),
              f"of {stimuli['InEvents']} in the data" if "InEvents" in stimuli else ""),
         fact("References", len(summary.list_of("References")) or "–",
              "layers" if summary.content.get("Network") else "RDMs that were brought along"),
         fact("Searchlight centres", summary.text("Centres", "–"),
              f"not computed: {skipped}" if skipped else ""),
-        fact("Sphere radius", f"{radius} mm" if radius is not None else "–"),
+        fact("Sphere radius", "–" if radius is None else f"{in_words(radius)} mm"),
         fact("Score", comparison_unit(summary),
              f"brain distance: {in_words(parameter(summary, 'metric'))}"),
     ]  # fmt: skip

@@ -168,10 +168,15 @@ def _facts(summary: Summary) -> list[dict[str, str]]:
         facts.fact("Subjects", len(summary.list_of("Subjects")) or "–"),
         facts.fact("Sign flips", summary.text("Flips", "–"), kind),
         facts.fact("Test", tail, f"smallest p possible: {summary.text('MinimumP', '–')}"),
-        facts.fact("Family", facts.in_words(summary.content.get("Family")).replace(", ", " × "),
+        facts.fact("Family", _family(summary.content.get("Family")),
                    "corrected over all of it by the maximum"),
         facts.fact("Generalises to", population, "the stimuli are taken as they are"),
     ]  # fmt: skip
+
+
+def _family(value: Any) -> str:
+    """The dimensions over which p is corrected, such as ``voxel × reference``."""
+    return facts.in_words(value).replace(" x ", " × ").replace(", ", " × ")
 
 
 def _note(summary: Summary, maps: list[ReadMap]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
+@cache
+def _environment() -> Environment:
+    """Jinja with escaping set outright: it does not depend on a template's ending."""
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
 def render(template: str, content: Mapping[str, Any], *, script: str | None = None) -> str:
     """Return a page as HTML.
 
@@ -42,10 +52,6 @@ def render(template: str, content: Mapping[str, Any], *, script: str | None = No
     script : str, optional
         File below ``templates/`` with the page's script.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     style = _own_file("page.css")
     policy = ["default-src 'none'", "img-src data:", f"style-src {_hash(style)}"]
     given = {**content, "style": Markup(style)}
@@ -55,7 +61,7 @@ def render(template: str, content: Mapping[str, Any], *, script: str | None = No
         given["script"] = Markup(code)
     policy += ["base-uri 'none'", "form-action 'none'"]
     given["policy"] = "; ".join(policy)
-    return environment.get_template(template).render(given)
+    return _environment().get_template(template).render(given)
 
 
 def write_page(path: Path, html: str) -> Path:

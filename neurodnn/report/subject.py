@@ -132,6 +132,7 @@ def _study(summary: Summary, page: Path, number: int) -> dict[str, Any]:
         "only_table": [str(name) for name in stimuli.get("OnlyInTable") or []],
         "inputs": facts.inputs_table(summary),
         "confounds": summary.text("Confounds"),
+        "mask": summary.text("Mask"),
         "network": facts.network_table(summary),
         "parameters": facts.parameters_table(summary),
         "versions": facts.versions_table(summary),

@@ -1,0 +1,110 @@
+"""Region figures: means, errors, stars and ceilings are those of the table."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neurodnn._checks import InputError
+from neurodnn.plotting.regions import plot_regions
+
+LAYERS = ["features.2", "features.12", "$x_^$"]
+
+
+def table(subjects=6, groups=None, p=None):
+    rng = np.random.default_rng(0)
+    rows = []
+    for region, layer, group, subject in itertools.product(
+        ("V1", "IT"), LAYERS, groups or ("net",), range(subjects)
+    ):
+        rows.append((region, layer, group, f"{subject:02d}", rng.normal(0.1, 0.05)))
+    frame = pd.DataFrame(rows, columns=["region", "reference", "group", "subject", "score"])
+    if p is not None:
+        frame["p"] = [p[(row.region, row.reference)] for row in frame.itertuples()]
+    return frame if groups else frame.drop(columns="group")
+
+
+def means_line(axes, number=0):
+    lines = [line for line in axes.lines if len(line.get_xdata()) == len(LAYERS)
+             and line.get_marker() not in ("", "None", None)
+             and line.get_linestyle() == "-"]  # fmt: skip
+    return lines[number].get_ydata()
+
+
+def test_lines_are_the_means_in_the_order_of_the_table():
+    frame = table()
+    figure = plot_regions(frame)
+    for axes, region in zip(figure.axes, ("V1", "IT"), strict=True):
+        expected = frame[frame.region == region].groupby("reference", sort=False)["score"].mean()
+        assert np.allclose(means_line(axes), expected[LAYERS])
+
+
+def test_bars_are_the_standard_error():
+    frame = table()
+    axes = plot_regions(frame).axes[0]
+    cell = frame[(frame.region == "V1") & (frame.reference == LAYERS[0])]["score"]
+    spans = [np.ptp(line.get_ydata()) for line in axes.lines if len(line.get_ydata()) == 2
+             and line.get_xdata()[0] == line.get_xdata()[1] == 0]  # fmt: skip
+    assert spans == [pytest.approx(2 * cell.std(ddof=1) / np.sqrt(len(cell)))]
+
+
+def test_stars_stand_on_significant_cells_only_and_are_explained():
+    p = {(region, layer): 0.5 for region in ("V1", "IT") for layer in LAYERS}
+    p["IT", "features.12"] = 0.01
+    figure = plot_regions(table(p=p), p_meaning="sign flips, familywise")
+    stars = [[t for t in axes.texts if t.get_text() == "*"] for axes in figure.axes]
+    assert [len(found) for found in stars] == [0, 1]
+    assert stars[1][0].xy[0] == 1
+    notes = " ".join(text.get_text() for text in figure.texts)
+    assert "* p < 0.05 (sign flips, familywise)" in notes
+    assert "6 subjects" in notes
+
+
+def test_ceilings_are_bands_at_their_place():
+    figure = plot_regions(table(), ceilings={"V1": (0.2, 0.3)})
+    band = figure.axes[0].patches[0].get_extents().transformed(
+        figure.axes[0].transData.inverted()
+    )
+    assert (band.y0, band.y1) == (pytest.approx(0.2), pytest.approx(0.3))
+    assert not figure.axes[1].patches
+    assert figure.axes[1].get_ylim()[1] > 0.3  # one scale for all regions
+
+
+def test_groups_are_lines_with_a_legend():
+    figure = plot_regions(table(groups=["trained", "untrained"]))
+    assert [text.get_text() for text in figure.legends[0].texts] == ["trained", "untrained"]
+    frame = table(groups=["trained", "untrained"])
+    chosen = frame[(frame.region == "V1") & (frame.group == "untrained")]
+    expected = chosen.groupby("reference", sort=False)["score"].mean()
+    assert np.allclose(means_line(figure.axes[0], 1), expected[LAYERS])
+
+
+def test_one_score_per_cell_needs_no_subjects():
+    frame = table(subjects=1).drop(columns="subject")
+    figure = plot_regions(frame)
+    figure.draw_without_rendering()
+    assert "dots" not in " ".join(text.get_text() for text in figure.texts)
+
+
+def test_nan_scores_are_left_out_of_the_mean():
+    frame = table()
+    first = (frame.region == "V1") & (frame.reference == LAYERS[0])
+    frame.loc[frame[first].index[0], "score"] = np.nan
+    axes = plot_regions(frame).axes[0]
+    assert means_line(axes)[0] == pytest.approx(frame[first]["score"].mean())
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (table().rename(columns={"score": "scores"}), "Did you mean scores"),
+        (table().iloc[:0], "no rows"),
+        (pd.concat([table(), table()]), "two scores for one cell"),
+    ],
+)
+def test_wrong_tables_are_named(frame, words):
+    with pytest.raises(InputError, match=words):
+        plot_regions(frame)
