@@ -189,12 +189,13 @@ def planted_responses(
 ) -> np.ndarray:
     """Return what every voxel answers to every stimulus, free of noise.
 
-    A voxel of a planted place is a random projection of its layer's standardised activations:
-    independent normal weights, one set a voxel. Such a projection depends on the activations
-    only through their correlation matrix C over stimuli, so that it is drawn as C^(1/2) g,
-    which has the same distribution and needs no million of weights. Between two stimuli the
-    correlation over voxels is that of the activations, up to the finite number of voxels: the
-    RDM of the place is the RDM of the layer.
+    A voxel of a planted place is a random projection of its layer's standardised activations.
+    Such a projection depends on the activations only through their correlation matrix C over
+    stimuli, so that it is drawn as C^(1/2) g, with normal g, and needs no million of weights.
+    Where a place has enough voxels (one more than stimuli), the projections are made orthogonal
+    to each other and to the mean over voxels: the correlation of two stimuli over the voxels of
+    the place is then exactly that of the activations, and the RDM of the place is the RDM of
+    the layer. With fewer voxels it is so on average.
 
     Responses are scaled so that their variance about the mean over stimuli is 1 on average:
     layers whose activations differ little between images are then as easy, or hard, to find as
@@ -233,8 +234,17 @@ def planted_responses(
         distance = np.linalg.norm(voxels - (place.x, place.y, place.z), axis=1)
         members = np.flatnonzero(distance <= place.radius + 1e-9)
         root = _symmetric_root(correlations[place.layer])
-        responses[:, members] = root @ generator.standard_normal((n_stimuli, members.size))
+        responses[:, members] = root @ _projections(n_stimuli, members.size, generator)
     return responses
+
+
+def _projections(n_stimuli: int, n_voxels: int, generator: np.random.Generator) -> np.ndarray:
+    """Return random weights (n_stimuli, n_voxels) of variance 1, orthogonal if there is room."""
+    weights = generator.standard_normal((n_stimuli, n_voxels))
+    if n_voxels <= n_stimuli:
+        return weights
+    weights -= weights.mean(axis=1, keepdims=True)
+    return np.linalg.qr(weights.T)[0].T * np.sqrt(n_voxels)
 
 
 def _symmetric_root(correlation: np.ndarray) -> np.ndarray:

@@ -49,8 +49,8 @@ from .signals import (
 from .stimuli import draw_stimuli, layer_correlations
 
 TR = 2.0  # s
-EFFECT = 0.012  # planted response, standard deviation over stimuli, as a share of the baseline
-BETA_NOISE = 0.6  # standard deviation of an estimate's noise where the planted one is 1
+EFFECT = 0.03  # planted response, standard deviation over stimuli, as a share of the baseline
+BETA_NOISE = 0.3  # standard deviation of an estimate's noise where the planted one is 1
 _PICTURES = 1_000  # added to the seed: never the pictures that the embedded network was trained on
 _STAGES = ("responses", "events", "noise", "confounds", "nuisance")
 _MARKER = Path("code") / "simulation.json"
