@@ -167,7 +167,10 @@ def test_a_plane_has_left_on_the_left_and_up_at_the_top():
     assert points[-1, -1].tolist() == [4.5, 3.0, -4.5]
 
 
-@pytest.mark.parametrize("name", ["$x_^$", "$\\frac{", "a\nb", "😀 層", "%s %(x)s", "", "x" * 500])
+NAMES = ["$x_^$", "$\\frac{", "a\nb", "😀 層", "%s %(x)s", "", "x" * 500]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_any_name_is_drawn(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

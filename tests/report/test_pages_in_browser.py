@@ -114,9 +114,8 @@ def test_values_in_the_viewer_are_those_of_the_map(browser, finished_tree, parts
                 "const box = document.getElementById(arguments[0]); box.value = arguments[1];"
                 "box.dispatchEvent(new Event('input'))", axis, float(value),
             )  # fmt: skip
-        expected = f"{data[tuple(index)]:.3f}".replace("-", "−")
-        browser.wait(f"document.getElementById('readout').textContent.includes"
-                     f"('rho {expected} at x {place[0]:.0f}, '.replaceAll('-', '−'))")  # fmt: skip
+        expected = f"rho {data[tuple(index)]:.3f} at x {place[0]:.0f},".replace("-", "−")
+        browser.wait(f"document.getElementById('readout').textContent.includes('{expected}')")
 
 
 def test_the_threshold_hides_what_lies_below(browser, finished_tree):
