@@ -38,7 +38,6 @@ from neurodnn.simulate.losses import CONCEPTS_READ, make_heads, total_loss, vary
 TRAINING_SEED = 1
 HELD_OUT_SEED = 2
 HELD_OUT = 200
-_BATCH = 64
 _log = logging.getLogger("neurodnn")
 
 
@@ -81,7 +80,8 @@ def make_examples(drawings: list[Drawing]) -> dict[str, torch.Tensor]:
 
 
 def train_network(
-    examples: dict[str, torch.Tensor], *, epochs: int = 8, seed: int = 0, rate: float = 3e-3
+    examples: dict[str, torch.Tensor], *, epochs: int = 8, seed: int = 0, rate: float = 3e-3,
+    batch_size: int = 64,
 ) -> SceneNet:
     """Return the network trained to name the scene, with concepts and geometry it must keep.
 
@@ -103,6 +103,8 @@ def train_network(
         Of the first weights, the order and the variations.
     rate : float
         Highest learning rate (AdamW, one cycle).
+    batch_size : int
+        Pictures per step; the geometry of layers is compared within a batch.
 
     Returns
     -------
@@ -118,7 +120,7 @@ def train_network(
             torch.default_generator.manual_seed(seed)
             network = SceneNet(len(SCENE_NAMES))
             _insert_norms(network)
-            _run_epochs(network, make_heads(network), examples, epochs, rate)
+            _run_epochs(network, make_heads(network), examples, epochs, rate, batch_size)
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(certain)
@@ -135,7 +137,7 @@ def measure_accuracy(network: nn.Module, examples: dict[str, torch.Tensor]) -> d
         ``accuracy``, ``chance``, ``n`` and ``by_category``.
     """
     with torch.no_grad():
-        scores = torch.cat([network(images) for images in examples["images"].split(_BATCH)])
+        scores = torch.cat([network(images) for images in examples["images"].split(64)])
     right = (scores.argmax(dim=1) == examples["scenes"]).numpy()
     scenes = examples["scenes"].numpy()
     return {
@@ -213,17 +215,19 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _run_epochs(network: SceneNet, heads: nn.ModuleDict, examples: dict, epochs: int,
-                rate: float) -> None:
+def _run_epochs(
+    network: SceneNet, heads: nn.ModuleDict, examples: dict, epochs: int, rate: float,
+    batch_size: int,
+) -> None:
     weights = [*network.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=0.02)
     count = len(examples["images"])
-    steps = epochs * -(-count // _BATCH)
+    steps = epochs * -(-count // batch_size)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     network.train()
     for epoch in range(epochs):
         total = 0.0
-        for picked in torch.randperm(count).split(_BATCH):
+        for picked in torch.randperm(count).split(batch_size):
             batch = vary_batch({name: values[picked] for name, values in examples.items()})
             loss = total_loss(network, heads, batch)
             optimiser.zero_grad()
