@@ -33,6 +33,11 @@ def few():
 
 
 @pytest.fixture(scope="module")
+def fresh():
+    return make_examples(draw_stimulus_set(40, seed=32))
+
+
+@pytest.fixture(scope="module")
 def held_out():
     return make_examples(draw_stimulus_set(HELD_OUT, HELD_OUT_SEED))
 
@@ -42,16 +47,20 @@ def shipped():
     return load_network("neurodnn:scenes")[0]
 
 
-def test_a_short_training_improves_and_gives_the_same_bits_again(few):
+def test_a_short_training_improves(few, fresh):
     torch.manual_seed(9)
     state = torch.get_rng_state()
-    network = train_network(few, epochs=12, seed=3)
+    network = train_network(few, epochs=8, seed=3, batch_size=16)
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.are_deterministic_algorithms_enabled()
-    # Before training one in eight, give or take.
-    assert measure_accuracy(network, few)["accuracy"] > 0.6
-    once, twice = (train_network(few, epochs=1, seed=3).state_dict() for _ in range(2))
-    other = train_network(few, epochs=1, seed=4).state_dict()
+    # One in eight by chance; on pictures that it has not seen.
+    assert measure_accuracy(network, fresh)["accuracy"] > 0.5
+
+
+def test_the_same_seed_gives_the_same_bits(few):
+    part = {name: values[:16] for name, values in few.items()}
+    once, twice, other = (train_network(part, epochs=1, seed=seed, batch_size=8).state_dict()
+                          for seed in (3, 3, 4))
     assert all(torch.equal(once[name], twice[name]) for name in once)
     assert not torch.equal(once["fc7.weight"], other["fc7.weight"])
 
