@@ -42,6 +42,8 @@ class Built:
     note: str
     sha256: str | None = None
     transform: Callable | None = None
+    # Where the id left the weights to the default, the id with their name.
+    name: str | None = None
 
 
 def parse_name(name: str, weights: str | Path | None, seed: int) -> Source:
@@ -175,9 +177,9 @@ def _from_release(source: Source, options) -> Built:
         raise InputError(message(str(target), "does not fit the architecture; the file in the "
                                  "cache is not the published one",
                                  remedy="Delete it and fetch it again.")) from error
-    object.__setattr__(source, "name", f"torchvision:{source.model}@{entry.name}")
     return Built(network, published_transform(entry), source.model,
-                 f"weights {entry.name} published with torchvision", digest)
+                 f"weights {entry.name} published with torchvision", digest,
+                 name=f"torchvision:{source.model}@{entry.name}")
 
 
 def released_file(entry) -> Path:

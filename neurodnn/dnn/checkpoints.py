@@ -21,6 +21,8 @@ from neurodnn._checks import InputError, closest, message
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 MAX_BYTES = 8 * 1024**3
+# weights_only could be tricked before (CVE-2025-32434, CVE-2026-24747).
+SAFE_TORCH = (2, 10)
 # Training scripts nest the weights under one of these keys, and wrappers prefix every name.
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "network")
 _PREFIXES = ("module.", "_orig_mod.")
@@ -220,6 +222,11 @@ def _refuse_archives(path: Path, content: bytes) -> None:
 
 
 def _load_torch(path: Path, content: bytes, digest: str, trusted: bool) -> object:
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < SAFE_TORCH:
+        raise InputError(message(str(path), "cannot be opened safely with this torch",
+                                 got=torch.__version__, allowed=">= 2.10",
+                                 remedy="Update torch, or use .safetensors."))
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=not trusted)
     except pickle.UnpicklingError as error:

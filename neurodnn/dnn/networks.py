@@ -144,8 +144,8 @@ def load_network(
     transform = built.transform or _transform(image_transform, built)
     prepare(network)
     identity = NetworkIdentity(
-        name=source.name,
-        label=bids_label(source.name),
+        name=built.name or source.name,
+        label=bids_label(built.name or source.name),
         weights_sha256=built.sha256 or tensors_sha256(network.state_dict()),
         transform=_describe(transform),
         architecture=architecture,

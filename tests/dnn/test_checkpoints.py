@@ -111,6 +111,24 @@ def test_a_cut_or_empty_file_is_an_input_error(tmp_path, name):
             read_checkpoint(path)
 
 
+def test_a_storage_that_lies_about_its_size_is_refused(tmp_path):
+    torch.save({"w": torch.arange(64.0)}, tmp_path / "w.pth")
+    with zipfile.ZipFile(tmp_path / "w.pth") as source, \
+            zipfile.ZipFile(tmp_path / "lie.pth", "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content[:8] if name.endswith("data/0") else content)
+    with pytest.raises(InputError, match="lie.pth"):
+        read_checkpoint(tmp_path / "lie.pth")
+
+
+def test_an_unsafe_torch_opens_no_pickle(tmp_path, monkeypatch):
+    torch.save(tensors(), tmp_path / "w.pth")
+    monkeypatch.setattr(torch, "__version__", "2.9.1")
+    with pytest.raises(InputError, match="cannot be opened safely.*2.9.1.*safetensors"):
+        read_checkpoint(tmp_path / "w.pth")
+
+
 def test_missing_unknown_and_linked_files(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_checkpoint(tmp_path / "gone.pth")

@@ -12,6 +12,7 @@ from torch import nn
 from torchvision import models
 
 from neurodnn._checks import InputError
+from neurodnn.dnn import _sources
 from neurodnn.dnn.networks import default_layers, load_network, network_identity, prepare
 
 
@@ -82,6 +83,7 @@ def test_the_activation_can_be_replaced_from_a_fixed_list():
     ("alexnet@IMAGENET1K_V9", "Did you mean IMAGENET1K_V1"),
     ("timm:vit_base", "my_model.py:build"),
     ("caffe:alexnet", "no known kind"),
+    ("pytorch/vision:resnet18", "no known kind"),
     ("neurodnn:scene", "Did you mean scenes"),
     ("", "is no name"),
     ("gone.py:build", "does not exist"),
@@ -111,6 +113,20 @@ def test_a_file_in_the_cache_is_checked_against_the_hash_in_its_name(tmp_path, m
     squeezenet_file(folder / url.rsplit("/", 1)[1])
     with pytest.raises(InputError, match="sha256 does not begin"):
         load_network("squeezenet1_1")
+
+
+def test_released_weights_in_the_cache_are_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    url = models.SqueezeNet1_1_Weights.DEFAULT.url
+    source = squeezenet_file(folder / url.rsplit("/", 1)[1])
+    # Nobody can make another file that has the published hash.
+    monkeypatch.setattr(_sources, "_prefix", lambda target: None)
+    network, _ = load_network("squeezenet1_1")
+    assert torch.equal(network.features[0].weight, source.features[0].weight)
+    assert network_identity(network).name == "torchvision:squeezenet1_1@IMAGENET1K_V1"
+    assert network_identity(network).label == "torchvisionSqueezenet11IMAGENET1KV1"
 
 
 @pytest.mark.parametrize(("option", "size", "resize"), [
