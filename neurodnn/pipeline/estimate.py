@@ -12,14 +12,14 @@ import numpy as np
 from neurodnn.pipeline.config import Config
 
 # The process with the searchlight's libraries, and with torch beside them; measured, MB.
-BASE_MB = 420.0
-TORCH_MB = 350.0
+BASE_MB = 500.0
+TORCH_MB = 450.0
 BRAIN_SHARE = 0.24  # of an MNI bounding box; stands in where there is no mask
 
 # Seconds per centre = n²·members·GRAM + pairs·RANK, one worker; see benchmarks/searchlight.py.
 GRAM = 6e-11
 RANK = 2.2e-8
-GLM_SECONDS = 6e-8  # per voxel and squared volume: design, whitening, residuals
+GLM_SECONDS = 8e-9  # per voxel and squared volume: design, whitening, residuals
 
 
 def estimate_job(
@@ -53,9 +53,12 @@ def estimate_job(
     members = min(members, voxels)
     item = 8 if config.dtype == "float64" else 4
     pairs = n_stimuli * (n_stimuli - 1) / 2
-    memory = voxels * rows * (8 + item)  # as read, and laid out for the engine
-    # csr with 32-bit indices and one byte of data; built from pairs, so held twice at its peak
-    memory += voxels * members * 5 * 2
+    memory = voxels * rows * 8.0  # patterns as read
+    if config.metric == "crossnobis":
+        memory += voxels * rows * 8 * 4  # folds, their sum, and both voxel by voxel
+    else:
+        memory += voxels * n_stimuli * (8 + item)  # means over runs, and voxel by voxel
+    memory += voxels * members * 5  # csr with 32-bit indices and one byte of data
     memory += voxels * n_references * 8 * 3 + np.prod(shape[:3]) * 4 * 3
     memory += max(volumes, default=0) * float(np.prod(shape[:3])) * 4  # one image unpacked
     seconds = voxels * (n_stimuli**2 * members * GRAM + pairs * (RANK + 1e-9 * n_references))
@@ -67,7 +70,8 @@ def estimate_job(
         memory += max(volumes, default=0) * voxels * 8 * 3
         seconds += sum(voxels * t**2 * GLM_SECONDS for t in volumes)
     base = BASE_MB + (TORCH_MB if config.network != "none" else 0.0)
-    return base + memory / 1e6, 3.0 + seconds / max(1, config.n_cpus or 1)
+    drawing = 3.0 + 0.7 * n_references
+    return base + memory / 1e6, drawing + seconds / max(1, config.n_cpus or 1)
 
 
 @lru_cache(maxsize=64)

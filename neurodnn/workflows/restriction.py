@@ -51,6 +51,8 @@ def restrict_patterns(patterns: Dataset, stimuli: Sequence[str]) -> Dataset:
         )  # fmt: skip
     wanted = set(stimuli)
     rows = [row for row, name in enumerate(names) if name in wanted]
+    if len(rows) == len(names):
+        return patterns  # whole brains are large: no second copy of them
     return Dataset(
         patterns.measurements[rows],
         descriptors=dict(patterns.descriptors),
