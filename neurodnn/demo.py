@@ -6,6 +6,7 @@ what was planted. Nothing is downloaded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ def run(
     directory: str | Path,
     *,
     n_subjects: int = 8,
+    n_stimuli: int = 24,
+    layers: Sequence[str] | None = None,
     kind: str = "bold",
     voxel_size: tuple[float, float, float] = (4.0, 4.0, 5.0),
     random_seed: int = 0,
@@ -47,6 +50,10 @@ def run(
         New, empty, or that of an earlier demonstration.
     n_subjects : int
         At least 6, or p < .05 is out of reach.
+    n_stimuli : int
+        Drawn pictures.
+    layers : sequence of str, optional
+        Planted, of the embedded network; default one per block, thinned to six.
     kind : {"bold", "betas"}
         What is simulated; betas skip the model of the time courses.
     voxel_size : tuple of 3 float
@@ -73,7 +80,7 @@ def run(
     >>> run("no-such-place", n_subjects=0)
     Traceback (most recent call last):
     ...
-    neurodnn._checks.InputError: n_subjects: is not a valid number (got 0; allowed: >= 1 and <= 99).
+    neurodnn._checks.InputError: n_subjects: is not a valid number ...
     """
     from neurodnn import cli
     from neurodnn.simulate.dataset import simulate_dataset
@@ -81,8 +88,10 @@ def run(
     # absolute: a folder called "demo" or "-x" must not be taken for a subcommand or an option
     root = Path(directory).expanduser().absolute()
     cli.say(f"Simulating {n_subjects} brains in {root} ...")
-    places = simulate_dataset(root, n_subjects=n_subjects, network=NETWORK, seed=random_seed,
-                              kind=kind, voxel_size=voxel_size)  # fmt: skip
+    places = simulate_dataset(
+        root, n_subjects=n_subjects, n_stimuli=n_stimuli, network=NETWORK, layers=layers,
+        voxel_size=voxel_size, seed=random_seed, kind=kind,
+    )  # fmt: skip
     options = _options(root, list(dict.fromkeys(places["layer"])), n_cpus, debug)
     output = root / OUTPUT
     for step in (["check", str(root)], [str(root), str(output), "participant"],
@@ -197,7 +206,7 @@ def _as_text(table: pd.DataFrame) -> str:
                      for x, y, z in table[["peak_x", "peak_y", "peak_z"]].to_numpy()]  # fmt: skip
     shown["recovered"] = table["recovered"].map({True: "yes", False: "NO"})
     shown = shown.rename(columns={"peak": "peak (mm)", "distance": "distance (mm)",
-                                  "p_fwe": "p (FWE)", "best_layer": "best layer there"})  # fmt: skip
+                                  "p_fwe": "p (FWE)", "best_layer": "best layer there"})
     columns = ["layer", "place", "peak (mm)", "distance (mm)", "mean", "p (FWE)",
                "best layer there", "recovered"]  # fmt: skip
     count = int(table["recovered"].sum())

@@ -43,3 +43,11 @@ def _real_data(folder: str) -> Path:
 def real_data():
     """A function: name of a folder of the real data -> its path, or the test is skipped."""
     return _real_data
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """Eight simulated subjects with planted layers, analysed through the command line."""
+    from planted import make_study
+
+    return make_study(tmp_path_factory.mktemp("planted") / "demo")

@@ -172,7 +172,7 @@ def planted_places(layers: Sequence[str], radius: float = RADIUS) -> pd.DataFram
     """
     if len(layers) > len(VENTRAL_STREAM):
         raise InputError(message("layers", "are more than there are places to plant them",
-                                 got=len(layers), allowed=f"at most {len(VENTRAL_STREAM)}"))  # fmt: skip
+                                 got=len(layers), allowed=f"at most {len(VENTRAL_STREAM)}"))
     rows = [
         (layer, place, side, float(sign * x), float(y), float(z), float(radius))
         for layer, (place, x, y, z) in zip(layers, VENTRAL_STREAM, strict=False)

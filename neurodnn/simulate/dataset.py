@@ -212,7 +212,7 @@ def _write_shared(root: Path, plan: Plan, brain: Brain) -> None:
     folders = {"bold": {"fmriprep": "Simulated preprocessed images"},
                "betas": {"betas": "Simulated responses to single pictures"}}  # fmt: skip
     write_descriptions(root, folders[plan.kind])
-    write_shared(root, plan.n_subjects, TR)
+    write_shared(root, plan.n_subjects, TR if plan.kind == "bold" else None)
     write_table(root / "code" / "planted.tsv", brain.places)
     text = README.format(version=__version__, n_stimuli=plan.n_stimuli, radius=RADIUS,
                          network=plan.network)  # fmt: skip

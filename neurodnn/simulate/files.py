@@ -161,7 +161,7 @@ def write_descriptions(root: Path, folders: dict[str, str]) -> None:
     common = {"BIDSVersion": "1.10.0", "License": "CC0",
               "GeneratedBy": [maker]}  # fmt: skip
     write_json(root / "dataset_description.json",
-               {"Name": "Simulated brains with planted layers", "DatasetType": "raw", **common})  # fmt: skip
+               {"Name": "Simulated brains with planted layers", "DatasetType": "raw", **common})
     for name, description in folders.items():
         write_json(root / "derivatives" / name / "dataset_description.json",
                    {"Name": description, "DatasetType": "derivative", **common,
@@ -172,7 +172,7 @@ def write_descriptions(root: Path, folders: dict[str, str]) -> None:
         write_atomic(root / "derivatives" / name / ".bidsignore", ignored)
 
 
-def write_shared(root: Path, n_subjects: int, tr: float) -> None:
+def write_shared(root: Path, n_subjects: int, tr: float | None) -> None:
     """Write what all subjects share: participants, and sidecars of the task.
 
     Parameters
@@ -181,8 +181,8 @@ def write_shared(root: Path, n_subjects: int, tr: float) -> None:
         The data set.
     n_subjects : int
         Subjects 01, 02, ...
-    tr : float
-        Seconds between volumes.
+    tr : float or None
+        Seconds between volumes; None if there are no time courses, and so no sidecar of theirs.
 
     Examples
     --------
@@ -196,10 +196,11 @@ def write_shared(root: Path, n_subjects: int, tr: float) -> None:
     write_table(root / "participants.tsv", pd.DataFrame({"participant_id": labels}))
     write_json(root / "participants.json",
                {"participant_id": {"Description": "Label of a simulated subject"}})  # fmt: skip
-    write_json(root / f"task-{TASK}_bold.json", {
-        "TaskName": TASK, "RepetitionTime": tr, "TaskDescription": "Pictures of drawn scenes",
-        "Instructions": "None; nobody looked",
-    })  # fmt: skip
+    if tr is not None:
+        write_json(root / f"task-{TASK}_bold.json", {
+            "TaskName": TASK, "RepetitionTime": tr, "Instructions": "None; nobody looked",
+            "TaskDescription": "Pictures of drawn scenes",
+        })  # fmt: skip
     write_json(root / f"task-{TASK}_events.json", {
         "trial_type": {"Description": "Name of the picture"},
         "stim_file": {"Description": "The picture, below stimuli/"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,8 +44,9 @@ def draw_stimuli(folder: Path, n_stimuli: int, seed: int) -> list[str]:
 
     drawings = sorted(draw_stimulus_set(n_stimuli, seed, size=SIZE), key=lambda each: each.name)
     for drawing in drawings:
-        write_atomic(folder / f"{drawing.name}.png",
-                     lambda stream, drawing=drawing: drawing.picture().save(stream, "png"))  # fmt: skip
+        packed = io.BytesIO()
+        drawing.picture().save(packed, "png")
+        write_atomic(folder / f"{drawing.name}.png", packed.getvalue())
     names = [drawing.name for drawing in drawings]
     table = pd.DataFrame({
         "stimulus_id": names,
