@@ -74,3 +74,31 @@ def test_missing_events_and_confounds_are_told_together(tmp_path, capsys):
     assert "run-1_space-T1w_desc-preproc_bold.nii.gz: has no desc-confounds" in text
     assert "2 faults were found" in text
     assert not (tmp_path / "out").exists()
+
+
+def _into_sessions(bids):
+    """Move run 1 to session a and run 2 to session b, names and folders."""
+    for root in (bids, bids / "derivatives" / "fmriprep"):
+        for path in list((root / "sub-01" / "func").iterdir()):
+            session = "a" if "run-1" in path.name else "b"
+            folder = root / "sub-01" / f"ses-{session}" / "func"
+            folder.mkdir(parents=True, exist_ok=True)
+            name = path.name.replace("run-1_", "").replace("run-2_", "")
+            path.rename(folder / name.replace("sub-01_", f"sub-01_ses-{session}_"))
+        (root / "sub-01" / "func").rmdir()
+
+
+def test_sessions_of_a_subject_are_runs_of_one_job_or_chosen(root, tmp_path):
+    bids = make_bold(tmp_path)
+    _into_sessions(bids)
+    assert run(tmp_path, "out") == 0
+    found = nibabel.load(next((tmp_path / "out" / "sub-01" / "func").glob("*statmap.nii.gz")))
+    whole = nibabel.load(next((root / "correlation").glob("sub-01/func/*statmap.nii.gz")))
+    assert np.array_equal(found.get_fdata(), whole.get_fdata(), equal_nan=True)
+    assert run(tmp_path, "out", "--session-label", "ses-b") == 0
+    folder = tmp_path / "out" / "sub-01"
+    name = next((folder / "ses-b" / "func").glob("*statmap.nii.gz")).name
+    assert name.startswith("sub-01_ses-b_task-look_space-T1w_model-planted_")
+    content = json.loads((folder / "figures" / "sub-01_ses-b_task-look_summary.json").read_text())
+    assert content["Session"] == "b"
+    assert (folder / "figures" / "sub-01_task-look_summary.json").exists()

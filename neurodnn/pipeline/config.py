@@ -119,7 +119,7 @@ def make_config(
         bids_dir=_absolute(bids_dir, here),
         output_dir=None if output_dir is None else _absolute(output_dir, here),
         level=check_choice("analysis_level", level, ("participant", "group")),
-        **values,  # type: ignore[arg-type]
+        **values,
     )
     _check_together(config)
     return config
@@ -211,7 +211,7 @@ def _convert_pairs(value: object, folder: Path, label: str) -> tuple[tuple[str, 
     if isinstance(value, Mapping):
         pairs = [(str(name), path) for name, path in value.items()]
     else:
-        items = [value] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+        items = [value] if isinstance(value, str) else list(value)
         pairs = [tuple(str(item).split("=", 1)) for item in items]
     for pair in pairs:
         if len(pair) != 2 or not str(pair[1]).strip():

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from neurodnn.pipeline.jobs import Job, Plan
 
 _SHOWN_NAMES = 5
+_SHOWN_NOTES = 20
 
 
 def count_table(plan: Plan) -> str:
@@ -34,7 +35,10 @@ def count_table(plan: Plan) -> str:
             f"resources: about {peak:,.0f} MB of {plan.available_mb:,.0f} MB available, about "
             f"{_duration(sum(job.seconds for job in plan.jobs))} for {len(plan.jobs)} jobs"
         )
-    lines += [f"warning: {note}" for note in plan.notes]
+    notes = [*plan.notes, *(f"{job.name}: {note}" for job in plan.jobs for note in job.notes)]
+    lines += [f"warning: {note}" for note in notes[:_SHOWN_NOTES]]
+    if len(notes) > _SHOWN_NOTES:
+        lines.append(f"warning: {len(notes) - _SHOWN_NOTES} more, in the log and the reports")
     return "\n".join(lines)
 
 
@@ -72,10 +76,10 @@ def _stimulus_lines(plan: Plan) -> list[str]:
             f"{match['KeyRule']!r})"
         )
         for key, where in (("OnlyInEvents", "the events"), ("OnlyInTable", other)):
-            names = list(match[key])  # type: ignore[call-overload]
+            names = list(match[key])
             if names:
                 total = match["InEvents" if key == "OnlyInEvents" else "InTable"]
-                more = int(total) - int(match["Matched"]) - _SHOWN_NAMES  # type: ignore[call-overload]
+                more = int(total) - int(match["Matched"]) - _SHOWN_NAMES
                 tail = f" and {more} more" if more > 0 else ""
                 text += f"\n  only in {where}: {', '.join(names[:_SHOWN_NAMES])}{tail}"
         seen.setdefault(text, []).append(job.name)
@@ -90,7 +94,7 @@ def _reference_lines(plan: Plan) -> list[str]:
         layers = ", ".join(config.layers) or "one per block (neurodnn layers lists them all)"
         network = option_value(config, "network")
         lines.append(f"network: {network}, layers: {layers}, {plan.n_images} images")
-    for path, rdms in plan.user_rdms:  # type: ignore[misc]
+    for path, rdms in plan.user_rdms:
         names = ", ".join(map(str, rdms.rdm_descriptors["reference"]))
         lines.append(f"your RDMs: {path.name}: {names} over {rdms.n_cond} stimuli")
     return lines

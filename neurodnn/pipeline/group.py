@@ -46,7 +46,7 @@ def run_group(plan: Plan) -> int:
 
     config = plan.config
     out, scrub = config.output_dir, Scrubber(config)
-    planned = [(job, *_hashes(job, config)) for job in plan.jobs]  # type: ignore[arg-type]
+    planned = [(job, *_hashes(job, config)) for job in plan.jobs]
     todo = []
     for job, inputs, parameters in planned:
         alone = len(planned) == 1
@@ -137,30 +137,35 @@ def _run_one(
                 "Citations": [], "Warnings": []}  # fmt: skip
     scores, grid, notes = _stack(job, config.output_dir)
     tested = _test(scores, config)
-    entries = []
-    for entry in job.summaries[0]["Maps"]:
-        entries.append(_write_maps(job, entry, tested, grid, config, (inputs, parameters)))
+    entries = [
+        _write_maps(job, entry, tested, grid, config, (inputs, parameters))
+        for entry in job.summaries[0]["Maps"]
+    ]
+    warnings = list(dict.fromkeys([*notes, *warned]))
+    return {**summary, **_of_test(tested, len(job.subjects)), "Maps": entries,
+            "Warnings": warnings}  # fmt: skip
+
+
+def _of_test(tested: Any, n_subjects: int) -> dict[str, Any]:
+    """Return what the summary says of the test, with its methods paragraph."""
     from neurodnn.workflows import group_maps
 
-    attributes = tested.attrs
+    attributes, sizes = tested.attrs, tested.sizes
     methods, cited = group_maps.describe({
-        "n_subjects": len(job.subjects), "tail": config.tail, "n_flips": attributes["n_flips"],
-        "exact": bool(attributes["exact"]), "n_voxels": scores.sizes["voxel"],
-        "n_references": scores.sizes["reference"], "minimum_p": attributes["minimum_p"],
+        "n_subjects": n_subjects, "tail": attributes["tail"], "n_flips": attributes["n_flips"],
+        "exact": bool(attributes["exact"]), "n_voxels": sizes["voxel"],
+        "n_references": sizes["reference"], "minimum_p": attributes["minimum_p"],
     })  # fmt: skip
     return {
-        **summary,
-        "Tail": config.tail,
+        "Tail": str(attributes["tail"]),
         "Flips": int(attributes["n_flips"]),
         "Exact": bool(attributes["exact"]),
         "Family": " x ".join(attributes["family"]),
         "MinimumP": float(attributes["minimum_p"]),
-        "Voxels": int(scores.sizes["voxel"]),
+        "Voxels": int(sizes["voxel"]),
         "GeneralisesTo": str(attributes["generalises_to"]),
-        "Maps": entries,
         "Methods": methods,
         "Citations": cited,
-        "Warnings": list(dict.fromkeys([*notes, *warned])),
     }
 
 
@@ -224,27 +229,10 @@ def _write_maps(
     one = tested.sel(reference=name)
     paths = _paths(job, entry)
     values = {"mean": one["mean"], "t": one["t"], "p": one["p_fwe"]}
-    sources = [f"bids::{each['Path']}" for summary in job.summaries
-               for each in summary["Maps"] if each["Reference"] == name]  # fmt: skip
-    attributes = tested.attrs
+    common = _sidecar(job, name, tested.attrs, config, hashes)
     for statistic, (_, _, what) in STATISTICS.items():
-        sidecar = {
-            "Description": f"{what}: {name}",
-            "Sources": sources,
-            **({"SpatialReference": job.key[2]} if job.key[2] else {}),
-            "LayerName": name,
-            "NumberOfSubjects": len(job.subjects),
-            "NumberOfPermutations": int(attributes["n_flips"]),
-            "Exact": bool(attributes["exact"]),
-            "Tail": config.tail,
-            "MultipleTestingFamily": " x ".join(attributes["family"]),
-            "GeneralisesTo": str(attributes["generalises_to"]),
-            "RandomSeed": config.random_seed,
-            "SoftwareVersions": software_versions(),
-            "InputHash": hashes[0],
-            "ParameterHash": hashes[1],
-        }
         image = scores_to_image(values[statistic], grid)
+        sidecar = {"Description": f"{what}: {name}", **common}
         write_derivative(out / paths[statistic], image, sidecar, overwrite=config.overwrite)
     found: dict[str, Any] = {
         "Reference": name,
@@ -260,3 +248,25 @@ def _write_maps(
         found["Peak"] = {"Value": peak.value, "X": peak.x, "Y": peak.y, "Z": peak.z, "PFWE": p}
     found["VoxelsBelow05"] = int((np.asarray(one["p_fwe"]) < 0.05).sum())
     return found
+
+
+def _sidecar(
+    job: GroupJob, name: str, attributes: Any, config: Config, hashes: Sequence[str]
+) -> dict[str, Any]:
+    sources = [f"bids::{each['Path']}" for summary in job.summaries
+               for each in summary["Maps"] if each["Reference"] == name]  # fmt: skip
+    return {
+        "Sources": sources,
+        **({"SpatialReference": job.key[2]} if job.key[2] else {}),
+        "LayerName": name,
+        "NumberOfSubjects": len(job.subjects),
+        "NumberOfPermutations": int(attributes["n_flips"]),
+        "Exact": bool(attributes["exact"]),
+        "Tail": config.tail,
+        "MultipleTestingFamily": " x ".join(attributes["family"]),
+        "GeneralisesTo": str(attributes["generalises_to"]),
+        "RandomSeed": config.random_seed,
+        "SoftwareVersions": software_versions(),
+        "InputHash": hashes[0],
+        "ParameterHash": hashes[1],
+    }

@@ -43,7 +43,7 @@ def plan_group(config: Config) -> Plan:
     jobs = [GroupJob(key, tuple(found)) for key, found in groups.items()]
     for job in jobs:
         faults += _faults(job, config.output_dir)
-    return Plan(config=config, jobs=tuple(jobs), faults=tuple(faults))  # type: ignore[arg-type]
+    return Plan(config=config, jobs=tuple(jobs), faults=tuple(faults))
 
 
 def _summaries(config: Config) -> list[dict[str, Any]]:
@@ -102,7 +102,7 @@ def group_table(plan: Plan) -> str:
     """Return what the group level found: one line per group of subjects."""
     lines = []
     for job in plan.jobs:
-        maps = len(job.summaries[0]["Maps"])  # type: ignore[attr-defined]
-        lines.append(f"{job.name}: {len(job.subjects)} subjects, {maps} references "  # type: ignore[attr-defined]
-                     f"({', '.join(job.subjects[:20])})")  # type: ignore[attr-defined]  # fmt: skip
+        maps = len(job.summaries[0]["Maps"])
+        lines.append(f"{job.name}: {len(job.subjects)} subjects, {maps} references "
+                     f"({', '.join(job.subjects[:20])})")  # fmt: skip
     return "\n".join(lines)

@@ -40,7 +40,7 @@ def rebuild(output_dir: Path, subjects: tuple[str, ...]) -> int:
     output_dir = Path(output_dir)
     if not output_dir.is_dir():
         raise InputError(message(str(output_dir), "is no folder",
-                                 remedy="Give an OUTPUT_DIR that neurodnn has written."))  # fmt: skip
+                                 remedy="Give an OUTPUT_DIR that neurodnn has written."))
     labels = find_subjects(output_dir, wanted=subjects or None)
     labels = [each for each in labels
               if any((output_dir / f"sub-{each}" / "figures").glob("*_summary.json"))]  # fmt: skip

@@ -182,4 +182,4 @@ def _check_found(found: Findings, subjects: list[str], jobs: list[Job]) -> None:
     names = [job.summary_path for job in jobs]
     for name in sorted({str(name) for name in names if names.count(name) > 1}):
         found.faults.append(message(name, "two jobs would write this file",
-                                    remedy="Choose with --task-id or --session-label."))  # fmt: skip
+                                    remedy="Choose with --task-id or --session-label."))

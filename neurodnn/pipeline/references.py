@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from neurodnn._checks import InputError, message
-from neurodnn.bids import bids_label, check_unique_labels, is_done, write_derivative
+from neurodnn.bids import (
+    WriteError,
+    bids_label,
+    check_unique_labels,
+    is_done,
+    write_derivative,
+)
 from neurodnn.pipeline.config import Config, option_value
 from neurodnn.pipeline.jobs import Plan, Reference
 from neurodnn.pipeline.logs import LOGGER, shows_progress, software_versions
@@ -130,12 +136,15 @@ class ReferenceSet:
             parts = [read_rdms(out / each.rdm_path) for each in layers]
             return join_references(parts)
         LOGGER.info("layer RDMs: %d layers, %d images", len(layers), len(self.images))
+        try:
+            config.work_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError.of(config.work_dir, error) from error
         store = None
         if config.keep_activations:
             from neurodnn.dnn.store import ActivationStore
 
             store = ActivationStore(config.work_dir / "activations")
-        config.work_dir.mkdir(parents=True, exist_ok=True)
         return layer_rdms(
             self.network, self.images, [each.name for each in layers],
             metric=config.layer_metric, batch_size=config.batch_size, device=config.device,

@@ -34,12 +34,12 @@ def write_shared(context: Context) -> None:
         _write_if_new(out / model_file(references, "input.png"), picture)
     if config.config_file is not None:
         text = config.config_file.read_text(encoding="utf-8-sig")
-        _write_if_new(out / "code" / "config.toml", text)
+        _write_if_new(out / "code" / "config.toml", context.scrub(text))
 
 
 def model_file(references: ReferenceSet, ending: str) -> Path:
     """Return where a file about the whole network stands, relative to the output folder."""
-    label = f"{MODEL_ENTITY}-{references.identity['label']}"  # type: ignore[index]
+    label = f"{MODEL_ENTITY}-{references.identity['label']}"
     return Path("models") / label / f"{label}_{ending}"
 
 

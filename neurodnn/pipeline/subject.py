@@ -67,7 +67,7 @@ def run_job(job: Job, context: Context) -> list[str]:
     changed = [context.scrub(path) for path in context.hashes.changed()]
     if changed:
         raise InputError(message(changed[0], "changed while it was being read", got=changed[:5],
-                                 remedy="Run again when nothing writes to the data set."))  # fmt: skip
+                                 remedy="Run again when nothing writes to the data set."))
     notes = list(dict.fromkeys([*map(context.scrub, job.notes), *warned, *warned_later]))
     common = common_fields(job, context, hashes, notes)
     sources = [source_uri(path, context) for run in job.runs for _, path in run.files]

@@ -115,7 +115,7 @@ def _runs(
         if len(paths) > 1 and any(len(infos[p].shape) == 4 for p in paths if p in infos):
             names = ", ".join(path.name for path in paths[:3])
             raise InputError(message(f"run {label}", f"has {len(paths)} 4-D {kind} images",
-                                     got=names, remedy="Choose with --bids-filter-file."))  # fmt: skip
+                                     got=names, remedy="Choose with --bids-filter-file."))
     return groups
 
 

@@ -145,7 +145,7 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
         f"{parameters['n_centres']} voxels of the mask. Round each, the patterns of "
         f"{parameters['n_stimuli']} stimuli in all voxels of the mask whose centres lie within "
         f"{parameters['radius']:g} mm (inclusive) were compared by {_DISTANCES[metric]}. "
-        f"Spheres with less than {float(parameters['min_share']):.0%} of their voxels inside "  # type: ignore[arg-type]
+        f"Spheres with less than {float(parameters['min_share']):.0%} of their voxels inside "
         "the mask were left out; voxels that are constant or not finite were left out of their "
         "spheres. The resulting RDM was compared with each of "
         f"{parameters['n_references']} reference RDMs by {_COMPARISONS[comparison]} "

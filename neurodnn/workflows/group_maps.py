@@ -98,7 +98,7 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
         f"against zero ({parameters['tail']}) by {flips}; p values were corrected for all "
         f"{parameters['n_voxels']} voxels and {parameters['n_references']} references together "
         "by the distribution of the maximum statistic (Nichols and Holmes, 2002). The smallest "
-        f"p attainable is {float(parameters['minimum_p']):.3g}. "  # type: ignore[arg-type]
+        f"p attainable is {float(parameters['minimum_p']):.3g}. "
         "The test generalises to subjects, not to stimuli."
     )
     return text, ["nichols2002"]

@@ -22,6 +22,8 @@ _DISTANCES = {
     "spearman": "1 - Spearman correlation",
     "euclidean": "squared Euclidean distance per unit",
 }
+# Memory in which the layers of one pass are gathered together; beyond it they go to scratch.
+_ALL_MB, _LEAST_MB = 512.0, 16.0
 
 
 def layer_rdms(
@@ -97,8 +99,11 @@ def layer_rdms(
     from neurodnn.rsa.streaming import StreamedRDM
 
     layers = list(default_layers(network) if layers is None else layers)
+    share = max(_LEAST_MB, _ALL_MB / len(layers))
     streams = {
-        layer: StreamedRDM(len(images), metric=metric, scratch_dir=scratch_dir)
+        layer: StreamedRDM(
+            len(images), metric=metric, memory_mb=share, scratch_dir=scratch_dir, label=layer
+        )
         for layer in layers
     }
     names: list[str] = []
@@ -133,7 +138,7 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
     >>> keys
     ['kriegeskorte2008', 'cichy2016']
     """
-    layers = [str(layer) for layer in parameters["layers"]]  # type: ignore[attr-defined]
+    layers = [str(layer) for layer in parameters["layers"]]
     text = (
         f"The network {parameters['network']} was shown {parameters['n_images']} images "
         f"({parameters['transform']}). For each of {len(layers)} layers ({', '.join(layers)}) "

@@ -136,7 +136,7 @@ def join_references(parts: Sequence[RDMs]) -> RDMs:
     stimuli = list(parts[0].pattern_descriptors["stimulus"])
     if any(list(part.pattern_descriptors["stimulus"]) != stimuli for part in parts[1:]):
         raise InputError(message("references", "do not share one order of stimuli",
-                                 remedy="Bring them to one order with restrict_rdms."))  # fmt: skip
+                                 remedy="Bring them to one order with restrict_rdms."))
     names = [str(name) for part in parts for name in part.rdm_descriptors["reference"]]
     return RDMs(
         np.concatenate([part.dissimilarities for part in parts]),
@@ -147,7 +147,7 @@ def join_references(parts: Sequence[RDMs]) -> RDMs:
 
 def _without_index(descriptors: Mapping[str, object]) -> dict[str, list[str]]:
     return {
-        key: [str(value) for value in values]  # type: ignore[attr-defined]
+        key: [str(value) for value in values]
         for key, values in descriptors.items()
         if key != "index"
     }
