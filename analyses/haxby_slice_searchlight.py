@@ -75,7 +75,7 @@ CATEGORIES = sorted(GROUPS["category"])
 # -------------------------
 # The runs are used as they were published; nothing is resampled or corrected here. They go into
 # ``derivatives/slices`` beside a confounds table made of the published motion estimates (rotations
-# in radians, then translations in mm), and again, as links, into the raw part.
+# in radians, then translations in mm), and again into the raw part.
 def make_bids(source: Path, root: Path) -> None:
     """Write the BIDS data set; refuse files that disagree about grid or length."""
     mask = nib.load(source / "slice" / "mask.nii.gz")
