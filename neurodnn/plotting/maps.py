@@ -10,6 +10,7 @@ import numpy as np
 from neurodnn._checks import InputError, check_number, message
 from neurodnn.plotting import slices as cutting
 from neurodnn.plotting import style
+from neurodnn.plotting.colour_bar import draw_colour_bar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +56,7 @@ def plot_layer_maps(
         Cuts as ``("x", -20.0)``, position in mm. Default: for each map the three cuts through
         its peak, then five horizontal cuts that all maps share.
     outlines : mapping of str to 3-D nibabel image, optional
-        Layer name -> image, nonzero where a dark line is to be drawn around, such as the voxels
+        Layer name -> image, nonzero where a thin line is to be drawn around, such as the voxels
         with p < 0.05.
     unit : str
         Label of the colour bar, such as ``"Spearman rho"``.
@@ -80,7 +81,7 @@ def plot_layer_maps(
     >>> image = nib.Nifti1Image(data, np.diag([10.0, 10.0, 10.0, 1.0]))
     >>> figure = plot_layer_maps({"features.2": image}, background="extent", unit="Spearman rho")
     >>> len(figure.axes)
-    2
+    1
     """
     volumes = _read_maps(images)
     limit = _limit(volumes, vmax)
@@ -96,7 +97,7 @@ def plot_layer_maps(
         peak = None if slices is not None else cutting.peak_position(data, affine)
         rows.append((label, row, cuts, underlay, peak))
     figure = _draw_rows(rows, _TITLE if title else 0.1)
-    _colour_bar(figure, limit, signed, unit, _beyond(volumes, limit))
+    draw_colour_bar(figure, limit, signed, unit, _beyond(volumes, limit))
     style.figure_title(figure, title, space=_TITLE)
     return figure
 
@@ -166,14 +167,8 @@ def _beyond(volumes: Mapping[str, tuple[np.ndarray, np.ndarray]], limit: float) 
     return {(0, 0): "neither", (1, 0): "max", (0, 1): "min", (1, 1): "both"}[above, below]
 
 
-def _colours(values: np.ndarray, limit: float, signed: bool) -> np.ndarray:
-    if signed:
-        return style.diverging_map()(np.clip(values / (2 * limit) + 0.5, 0, 1))[..., :3]
-    return style.sequential_map()(np.clip(values / limit, 0, 1))[..., :3]
-
-
 def _compose(cuts, underlay, volume, edge, scale) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
-    """One row as RGB, and for each slice its left column, its right column and its top row."""
+    """One row as RGB bytes, and each slice's left column, right column and top row."""
     limit, threshold, signed = scale
     pictures = []
     for cut in cuts:
@@ -181,15 +176,17 @@ def _compose(cuts, underlay, volume, edge, scale) -> tuple[np.ndarray, list[tupl
         picture = cutting.grey_picture(underlay, points)
         values = cutting.sample(*volume, points)
         alpha = cutting.opacity(values, limit, threshold)[..., None]
-        colours = _colours(np.nan_to_num(values), limit, signed)
+        colours = style.score_colours(np.nan_to_num(values), limit, signed)
         picture = picture * (1 - alpha) + colours * alpha
         if edge is not None:
             inside = np.nan_to_num(cutting.sample(*edge, points)) > 0
-            picture[cutting.outline(inside)] = 0.08
-        pictures.append(picture)
+            rim = cutting.outline(inside)
+            # dark on light colours, light on dark ones: seen on every value of the scale
+            picture[rim] = np.where(picture[rim].mean(axis=-1, keepdims=True) > 0.45, 0.06, 0.97)
+        pictures.append(np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8))
     height = max(picture.shape[0] for picture in pictures)
     width = sum(picture.shape[1] + _GAP for picture in pictures) - _GAP
-    row = np.ones((height, width, 3))
+    row = np.full((height, width, 3), 255, dtype=np.uint8)
     places, left = [], 0
     for picture in pictures:
         rows, columns = picture.shape[:2]
@@ -267,27 +264,3 @@ def _cross(axes, cut, place, underlay, peak) -> None:
     axes.add_collection(
         LineCollection(lines, colors=style.INK, linewidths=0.4, alpha=0.55), autolim=False
     )
-
-
-def _colour_bar(figure, limit: float, signed: bool, unit: str, extend: str) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    total = figure.get_figheight()
-    axes = figure.add_axes((0.32, 0.34 / total, 0.36, 0.085 / total))
-    colours = style.diverging_map() if signed else style.sequential_map()
-    scale = ScalarMappable(Normalize(-limit if signed else 0.0, limit), colours)
-    bar = figure.colorbar(scale, cax=axes, orientation="horizontal", extend=extend)
-    bar.set_label(style.plain(unit, 60), fontsize=style.SMALL, color=style.INK, labelpad=2)
-    bar.ax.tick_params(labelsize=style.SMALL - 0.5, length=2, width=0.5, labelcolor=style.INK)
-    bar.set_ticks(_round_ticks(limit, signed))
-    bar.outline.set_linewidth(0.4)
-
-
-def _round_ticks(limit: float, signed: bool) -> list[float]:
-    """Zero and round numbers within the limit, at most five of them."""
-    step = 10.0 ** np.floor(np.log10(limit))
-    step *= next((factor for factor in (5, 2, 1, 0.5) if factor * step * 2 <= limit * 1.0001), 0.5)
-    count = int(limit / step + 1e-6)
-    positive = [round(step * number, 12) for number in range(1, count + 1)]
-    return ([-value for value in reversed(positive)] if signed else []) + [0.0, *positive]

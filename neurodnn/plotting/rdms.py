@@ -13,7 +13,7 @@ from neurodnn.plotting import style
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NAMED = 40  # up to so many stimuli are named along the axes
+_READABLE = 4.5  # points: where names would be smaller, the stimuli are numbered
 _TITLE, _FOOT = 0.42, 0.62  # inches
 
 
@@ -199,9 +199,10 @@ def _draw(axes, square: np.ndarray, label: str, limits: tuple[float, float]):
 def _stimulus_ticks(axes, names: list[str], first: bool) -> None:
     """Names beside the first matrix of a row; where they are many, places in the order."""
     count = len(names)
-    if count <= _NAMED:
+    height = axes.get_position().height * axes.figure.get_figheight()
+    size = min(0.85 * 72 * height / count, style.SMALL)
+    if size >= _READABLE:
         if first:
-            size = float(np.clip(90 / count, 3.0, style.SMALL))
             labels = [style.plain(name, 18) for name in names]
             axes.set_yticks(range(count), labels, fontsize=size, color=style.INK)
             axes.tick_params(length=0, pad=2)

@@ -112,3 +112,10 @@ def score_limit(arrays: Iterable[np.ndarray]) -> float:
     pooled = np.concatenate([*values, np.zeros(1)])
     limit = max(float(np.percentile(pooled, 99.9)), 0.75 * float(pooled.max()))
     return limit if limit > 0 else 1.0
+
+
+def score_colours(values: np.ndarray, limit: float, signed: bool) -> np.ndarray:
+    """Return RGB (0 to 1, last axis) for values: `diverging_map` if signed, else the other."""
+    if signed:
+        return diverging_map()(np.clip(values / (2 * limit) + 0.5, 0, 1))[..., :3]
+    return sequential_map()(np.clip(values / limit, 0, 1))[..., :3]

@@ -76,6 +76,8 @@ def in_words(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int) and abs(value) >= 10_000:
+        return f"{value:,}"
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
     if isinstance(value, Mapping):
@@ -113,7 +115,7 @@ def key_facts(summary: Summary) -> list[dict[str, str]]:
              f"of {stimuli['InEvents']} in the data" if "InEvents" in stimuli else ""),
         fact("References", len(summary.list_of("References")) or "–",
              "layers" if summary.content.get("Network") else "RDMs that were brought along"),
-        fact("Searchlight centres", summary.text("Centres", "–"),
+        fact("Searchlight centres", in_words(summary.content.get("Centres")),
              f"not computed: {skipped}" if skipped else ""),
         fact("Sphere radius", "–" if radius is None else f"{in_words(radius)} mm"),
         fact("Score", comparison_unit(summary),

@@ -141,9 +141,10 @@ def _group(summary: Summary, page: Path, number: int) -> dict[str, Any]:
     shown = next((maps[name] for name in ("mean", "t", "p") if maps[name]), [])
     unit = facts.comparison_unit(summary)
     parts = _parts(summary, maps, unit)
-    viewer = write_viewer(summary, _viewer_maps(maps, unit), "Group maps")
+    title = "Group" + (f": {summary.title()}" if summary.title() else "")
+    viewer = write_viewer(summary, _viewer_maps(maps, unit), title)
     return {
-        "title": "Group" + (f": {summary.title()}" if summary.title() else ""),
+        "title": title,
         "skipped": summary.text("SkippedBecause"),
         "facts": _facts(summary) if shown else [],
         "maps_note": _note(summary, shown) if shown else "",
@@ -194,7 +195,7 @@ def _parts(summary: Summary, maps: dict[str, list[ReadMap]], unit: str) -> list[
     evidence = [_as_evidence(each) for each in maps["p"]]
     fading = "scores near zero fade into the anatomy; nothing is thresholded"
     kinds = [
-        ("Mean over subjects", f"Dark lines surround voxels with p < {_ALPHA:g}; {fading}.",
+        ("Mean over subjects", f"Thin lines surround voxels with p < {_ALPHA:g}; {fading}.",
          maps["mean"], {"unit": f"mean {unit}", "outlines": outlines}),
         ("t", f"Mean over its standard error, {fading}.", maps["t"], {"unit": "t"}),
         ("Familywise p", f"Only voxels with p < {_ALPHA:g} are coloured; the stronger, the "

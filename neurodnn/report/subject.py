@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from neurodnn._checks import InputError, message
 from neurodnn.bids import check_label
@@ -178,17 +181,32 @@ def _rdms(summary: Summary) -> dict[str, Any] | None:
     summary.problems.extend(problems)
     if rdms is None:
         return None
-    figure = plot_rdms(rdms, ncols=min(5, max(3, rdms.n_rdm)), ranks=True)
     rest = len(references) - len(references[:_MOST_RDMS])
     caption = (
         f"Dissimilarity of every pair of the {rdms.n_cond} stimuli, as its percentile within the "
-        "layer: bright pairs are far apart."
+        "layer: bright pairs are far apart. Stimuli stand in the order of their names."
     ) + (f" {rest} further RDMs are not shown." if rest else "")
-    names = ", ".join(str(name) for name in rdms.rdm_descriptors["reference"])
+    names = tuple(str(name) for name in rdms.rdm_descriptors["reference"])
+    stimuli = tuple(rdms.pattern_descriptors["stimulus"])
     return {
-        "uri": figure_to_uri(figure), "alt": f"Dissimilarity matrices of {names}",
+        "uri": _rdm_picture(np.ascontiguousarray(rdms.dissimilarities).tobytes(), names, stimuli),
+        "alt": f"Dissimilarity matrices of {', '.join(names)}",
         "caption": caption, "natural": True,
     }  # fmt: skip
+
+
+@lru_cache(maxsize=4)
+def _rdm_picture(values: bytes, names: tuple[str, ...], stimuli: tuple[str, ...]) -> str:
+    """The picture of these RDMs; subjects of a study share it, and it is slow to draw."""
+    from rsatoolbox.rdm import RDMs
+
+    rdms = RDMs(
+        np.frombuffer(values).reshape(len(names), -1).copy(),
+        rdm_descriptors={"reference": list(names)},
+        pattern_descriptors={"stimulus": list(stimuli)},
+    )
+    rows = -(-len(names) // 6)
+    return figure_to_uri(plot_rdms(rdms, ncols=max(3, -(-len(names) // rows)), ranks=True))
 
 
 def _first_stimulus(summary: Summary) -> dict[str, Any] | None:

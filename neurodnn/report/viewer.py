@@ -10,6 +10,7 @@ import base64
 import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,9 +67,7 @@ def viewer_data(maps: Sequence[ViewerMap], *, on_template: bool, title: str) -> 
         Heading, untrusted text.
     """
     images = [each.image for each in maps]
-    underlay = (
-        _halved(slices.template_underlay()) if on_template else slices.extent_underlay(images)
-    )
+    underlay = slices.template_underlay() if on_template else slices.extent_underlay(images)
     grids: list[dict[str, Any]] = []
     masks: list[np.ndarray] = []
     packed = []
@@ -81,7 +80,7 @@ def viewer_data(maps: Sequence[ViewerMap], *, on_template: bool, title: str) -> 
         "underlayNote": underlay.note,
         "low": [float(value) - _MARGIN for value in underlay.low],
         "high": [float(value) + _MARGIN for value in underlay.high],
-        "underlay": _pack_underlay(underlay),
+        "underlay": _packed_template() if on_template else _pack_underlay(underlay),
         "grids": grids,
         "maps": packed,
         "colours": {
@@ -89,6 +88,12 @@ def viewer_data(maps: Sequence[ViewerMap], *, on_template: bool, title: str) -> 
             "positive": _table(style.sequential_map()),
         },
     }
+
+
+@cache
+def _packed_template() -> dict[str, Any]:
+    """The template, packed once per process: it is the same in every viewer."""
+    return _pack_underlay(_halved(slices.template_underlay()))
 
 
 def _halved(underlay: slices.Underlay) -> slices.Underlay:

@@ -97,7 +97,7 @@ def test_pixels_show_the_value_of_their_voxel_unsmoothed():
     row = row_pixels(figure)
     colours = style.diverging_map()
     for value, share in ((0.3, 1.0), (-0.2, (-0.2 / 0.6) + 0.5)):
-        hit = np.all(np.isclose(row, colours(share)[:3], atol=1e-6), axis=-1)
+        hit = np.all(row == np.rint(255 * np.array(colours(share)[:3])), axis=-1)
         assert hit.sum() == 6 * 7, value  # the voxel's area in pixels of 1 mm
 
 
@@ -115,19 +115,21 @@ def test_nan_and_values_below_the_threshold_are_not_drawn():
     assert not np.array_equal(row_pixels(plot_layer_maps({"a": image}, **options)), bare)
 
 
-def test_outlines_surround_their_voxels():
-    data = np.zeros(SHAPE, dtype=np.float32)
-    mask = data.copy()
+@pytest.mark.parametrize(("value", "light"), [(0.0, False), (1.0, True)])
+def test_outlines_surround_their_voxels_and_stand_out(value, light):
+    mask = np.zeros(SHAPE, dtype=np.float32)
     mask[5:8, 7:10, 8] = 1
-    image = nibabel.Nifti1Image(data, AFFINE)
+    image = nibabel.Nifti1Image(value * np.ones(SHAPE, dtype=np.float32), AFFINE)
     z = float(nibabel.affines.apply_affine(AFFINE, [5, 7, 8])[2])
     edges = {"a": nibabel.Nifti1Image(mask, AFFINE)}
     row = row_pixels(plot_layer_maps(
         {"a": image}, background="extent", slices=[("z", z)], outlines=edges, vmax=1.0
     ))  # fmt: skip
-    dark = np.all(row < 0.1, axis=-1)
+    lines = np.all(row > 240, axis=-1) if light else np.all(row < 30, axis=-1)
+    lines &= np.ptp(row, axis=-1) == 0
     # the rim of an area of 18 x 21 pixels
-    assert dark.sum() == 2 * 18 + 2 * 21 - 4
+    inner = lines[30:-30, 10:-30]
+    assert inner.sum() == 2 * 18 + 2 * 21 - 4
 
 
 def test_all_rows_share_one_scale_and_name_their_unit():
@@ -135,12 +137,24 @@ def test_all_rows_share_one_scale_and_name_their_unit():
         {"a": blob((30, 0, 0), height=0.2), "b": blob((-30, 0, 0), height=0.6)},
         background="extent", unit="Spearman rho",
     )  # fmt: skip
-    assert len(figure.axes) == 3
-    bar = figure.axes[-1]
-    assert bar.get_xlabel() == "Spearman rho"
-    low, high = bar.get_xlim()
-    assert low == 0
-    assert 0.4 < high <= 0.6
+    assert len(figure.axes) == 2
+    below = [text.get_text() for text in figure.texts if text.get_va() == "top"]
+    assert below == ["0", "0.2", "0.4", "Spearman rho"]
+    # the same value has the same colour in both rows: 0.2 is the peak of the one
+    peaks = [np.asarray(axes.images[0].get_array()).min(axis=(0, 1))[1] for axes in figure.axes]
+    assert peaks[0] > peaks[1] + 30
+
+
+def test_the_scale_shows_which_colour_means_which_value():
+    image = blob((0, 0, 0), height=1.0)
+    figure = plot_layer_maps({"a": image}, background="extent", vmax=0.4, slices=AXIAL)
+    strip = next(artist for artist in figure.artists if len(artist.get_paths()) > 100)
+    colours = strip.get_facecolors()
+    assert len(colours) == 129  # one pointed end: values beyond 0.4 exist, none below 0
+    assert np.allclose(colours[64], style.sequential_map()(64.5 / 128), atol=0.02)
+    tips = strip.get_paths()[64].vertices[:, 0]
+    tick = next(text for text in figure.texts if text.get_text() == "0.2")
+    assert tips.min() - 1e-9 <= tick.get_position()[0] <= tips.max()
 
 
 def test_slices_name_their_place_in_mm():

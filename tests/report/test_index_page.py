@@ -30,7 +30,7 @@ def test_group_section_says_what_was_tested(finished_tree):
     for words in (
         "Subjects 2", "Sign flips 256 all of them: exact", "two-sided", "0.0078125",
         "voxel × reference", "Generalises to subjects", "Nichols T. E.", "doi:10.1002/hbm.1058",
-        "Dark lines surround voxels with p < 0.05",
+        "Thin lines surround voxels with p < 0.05",
     ):  # fmt: skip
         assert words in text, words
 
