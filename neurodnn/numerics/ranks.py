@@ -1,9 +1,11 @@
-"""Average ranks without a comparison sort: exact, and several times faster than sorting.
+"""Average ranks almost without sorting: exact, and several times faster than a sort.
 
-Values are spread over buckets by a linear map between their minimum and maximum, counted, laid
-down in bucket order, and put right by one insertion pass over the then almost sorted array.
-The map only decides how fast that is: where buckets are crowded (heavy ties, outliers) a merge
-sort takes over, and ties are found by comparing the values themselves.
+Values are spread by a linear map over 64 times as many bits as there are values, 64 bits to a
+word. A value whose bit is its own, in a word where no bit is wanted twice, has its rank by
+counting: the bits of all words before, and those below its own. Only the few values of the
+other words are laid down and put in order; ties are found there by comparing the values
+themselves. The map only decides how fast that is: where words are crowded (heavy ties, outliers)
+a merge sort takes over.
 """
 
 from __future__ import annotations
@@ -11,18 +13,23 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-# Mean number of bucket mates above which insertion would cost more than sorting.
-_CROWDED = 12
+# Mean number of word mates to put in order above which that would cost more than a sort.
+_CROWDED = 24
 
 
 class RankWork(NamedTuple):
     """Buffers for the ranks of up to ``keys.size`` values; see `make_rank_work`."""
 
-    counts: NDArray
-    keys: NDArray
+    bits: NDArray[np.uint64]
+    shared: NDArray
+    starts: NDArray
+    cursor: NDArray
+    words: NDArray[np.int32]
+    keys: NDArray[np.int32]
     laid: NDArray
     order: NDArray
     spare: NDArray
@@ -36,16 +43,19 @@ def make_rank_work(n: int, dtype: DTypeLike) -> RankWork:
     Examples
     --------
     >>> work = make_rank_work(4186, "float32")
-    >>> work.counts.size, work.counts.dtype.name
-    (16384, 'uint16')
+    >>> work.bits.size, work.starts.dtype.name
+    (4096, 'uint16')
     """
     place = np.uint16 if n < 2**16 else np.int32
-    # A quarter of a value per bucket: fewer buckets collide, more cost time to add up.
-    n_buckets = 2 ** min(max(round(np.log2(4 * max(n, 1))), 4), 20)
-    key = np.uint16 if n_buckets <= 2**16 else np.int32
+    # A word per value: fewer are shared more often, more cost time to add up.
+    n_words = 2 ** min(max(round(np.log2(max(n, 1))), 2), 16)
     return RankWork(
-        counts=np.empty(n_buckets, place),
-        keys=np.empty(n, key),
+        bits=np.empty(n_words, np.uint64),
+        shared=np.empty(n_words, place),
+        starts=np.empty(n_words, place),
+        cursor=np.empty(n_words, place),
+        words=np.empty(n_words, np.int32),
+        keys=np.empty(n, np.int32),
         laid=np.empty(n, dtype),
         order=np.empty(n, place),
         spare=np.empty(n, place),
@@ -111,6 +121,16 @@ def extremes(values):
     return low, high
 
 
+@intrinsic
+def _count_bits(typing_context, word):
+    """Number of bits set in a uint64: one instruction of the processor."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
 @njit(nogil=True, cache=True)
 def rank_into(values, low, high, ranks, offset, work):
     """Write average ranks less `offset` to `ranks`; return the tie term, sum of t^3 - t.
@@ -123,57 +143,91 @@ def rank_into(values, low, high, ranks, offset, work):
         for i in range(n):
             ranks[i] = 0.5 * (n + 1) - offset
         return float(n) ** 3 - n
-    if not _lay_in_buckets(values, low, high, work):
+    n_shared = _mark_bits(values, low, high, work)
+    if n_shared < 0:
         _merge_sort(values, work.order, work.spare)
         for i in range(n):
             work.laid[i] = values[work.order[i]]
-    return _ranks_of_sorted(work.laid, work.order, ranks, offset, n)
+        return _ranks_of_sorted(work.laid, work.order, ranks, offset, 0, n)
+    _ranks_of_bits(values, ranks, offset, work)
+    ties = 0.0
+    for which in range(n_shared):
+        word = work.words[which]
+        first = np.int64(work.starts[word])
+        stop = np.int64(work.cursor[word])
+        _insert(work.laid, work.order, first, stop)
+        ties += _ranks_of_sorted(work.laid, work.order, ranks, offset, first, stop)
+    return ties
 
 
 @njit(nogil=True, cache=True)
-def _lay_in_buckets(values, low, high, work):
-    """Sort into `laid` and `order` through buckets; False where buckets are too crowded."""
+def _mark_bits(values, low, high, work):
+    """Set a bit per value; return how many words hold a bit that several values want, -1 where
+    putting their values in order would take too long."""
+    bits, shared, keys = work.bits, work.shared, work.keys
     n = values.size
-    counts, keys, laid, order = work.counts, work.keys, work.laid, work.order
-    last = np.int32(counts.size - 1)
+    last = np.int32(64 * bits.size - 1)
     scale = float(last) / (float(high) - float(low))
     if not (scale > 0.0 and np.isfinite(scale)):  # an infinity, or a range beyond the type
-        return False
+        return -1
     factor = values.dtype.type(scale)
     if not np.isfinite(factor):
-        return False
-    counts[:] = 0
+        return -1
+    bits[:] = 0
+    shared[:] = 0
     for i in range(n):
-        # A rounding step may lead past the last bucket, never before the first.
+        # A rounding step may lead past the last bit, never before the first.
         keys[i] = min(np.int32((values[i] - low) * factor), last)
+    one = np.uint64(1)
     for i in range(n):
-        counts[keys[i]] += 1
+        word = keys[i] >> 6
+        bit = np.uint64(keys[i] & 63)
+        before = bits[word]
+        shared[word] += (before >> bit) & one
+        bits[word] = before | (one << bit)
     start = 0
     crowd = 0
-    for bucket in range(counts.size):
-        count = np.int64(counts[bucket])
-        crowd += count * count
-        counts[bucket] = start
+    n_shared = 0
+    for word in range(bits.size):
+        count = np.int64(_count_bits(bits[word])) + np.int64(shared[word])
+        work.starts[word] = start
+        if shared[word] > 0:
+            crowd += count * count
+            work.cursor[word] = start
+            work.words[n_shared] = word
+            n_shared += 1
         start += count
-    if crowd > _CROWDED * n:
-        return False
-    for i in range(n):
-        place = counts[keys[i]]
-        counts[keys[i]] = place + 1
-        laid[place] = values[i]
-        order[place] = i
-    _insert(laid, order, n)
-    return True
+    return n_shared if crowd <= _CROWDED * n else -1
 
 
 @njit(nogil=True, cache=True)
-def _insert(laid, order, n):
-    for i in range(1, n):
+def _ranks_of_bits(values, ranks, offset, work):
+    """Write the ranks that the bits tell; lay the values of the other words down in `laid`."""
+    one = np.uint64(1)
+    first = 1.0 - offset
+    for i in range(values.size):
+        key = work.keys[i]
+        word = key >> 6
+        if work.shared[word] == 0:
+            below = (one << np.uint64(key & 63)) - one
+            place = np.int64(work.starts[word]) + np.int64(_count_bits(work.bits[word] & below))
+            ranks[i] = place + first
+        else:
+            place = work.cursor[word]
+            work.cursor[word] = place + 1
+            work.laid[place] = values[i]
+            work.order[place] = i
+
+
+@njit(nogil=True, cache=True)
+def _insert(laid, order, first, stop):
+    """Sort laid[first:stop], and order along with it, by insertion."""
+    for i in range(first + 1, stop):
         value = laid[i]
         if value < laid[i - 1]:
             index = order[i]
             j = i - 1
-            while j >= 0 and laid[j] > value:
+            while j >= first and laid[j] > value:
                 laid[j + 1] = laid[j]
                 order[j + 1] = order[j]
                 j -= 1
@@ -209,20 +263,18 @@ def _merge_sort(values, order, spare):
 
 
 @njit(nogil=True, cache=True)
-def _ranks_of_sorted(laid, order, ranks, offset, n):
+def _ranks_of_sorted(laid, order, ranks, offset, first, stop):
+    """Write the ranks of the sorted places first ... stop - 1; return their tie term."""
     ties = 0.0
-    i = 0
-    while i < n:
+    i = first
+    while i < stop:
         j = i + 1
-        while j < n and laid[j] == laid[i]:
+        while j < stop and laid[j] == laid[i]:
             j += 1
-        if j == i + 1:
-            ranks[order[i]] = i + 1 - offset
-        else:
-            rank = 0.5 * (i + 1 + j) - offset
-            for k in range(i, j):
-                ranks[order[k]] = rank
-            length = float(j - i)
-            ties += length**3 - length
+        rank = 0.5 * (i + 1 + j) - offset
+        for k in range(i, j):
+            ranks[order[k]] = rank
+        length = float(j - i)
+        ties += length**3 - length
         i = j
     return ties
