@@ -165,4 +165,5 @@ def _cells(observed: list[str], patterns: Dataset) -> dict[tuple[str, str], list
 
 
 def _mean(patterns: Dataset, rows: list[int]) -> np.ndarray:
-    return patterns.measurements[rows].mean(axis=0, dtype=np.float64)
+    # Sorted, so that the order of presentations in a run does not change a bit of their sum.
+    return np.sort(patterns.measurements[rows], axis=0).mean(axis=0, dtype=np.float64)
