@@ -94,7 +94,7 @@ def test_grand_mean_scaling_makes_runs_comparable_and_keeps_proportions(planted)
     amplitudes, signal = planted
     settings = GLMSettings(noise_model="ols")
     for gain in (1.0, 7.5):
-        rows = gain * (signal + 1000.0)
+        rows = gain * (signal + np.linspace(600, 1400, 60))
         found = fit_glm(as_bold(rows), events_table(), MASK, settings=settings).patterns
         expected = 100 * gain * amplitudes / rows.mean()
         assert_allclose(found.measurements, expected, rtol=1e-3, atol=1e-3)

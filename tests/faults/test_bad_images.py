@@ -213,10 +213,9 @@ def test_absent_folder_and_foreign_names(tmp_path):
 def test_b13_absurd_dims_are_refused_before_allocation(write, name):
     raw = poke(plain_bytes(), DIM, "4h", 3, 32767, 32767, 32767)
     path = write(raw, name)
-    with pytest.raises(InputError, match="claims more data|cut short") as caught:
-        read_image(path)
-    assert str(path) in str(caught.value) and "Fetch it again" in str(caught.value)
-    assert check_image(path)
+    refused(path, "claims more data" if name.endswith("gz") else "cut short", "Fetch it again")
+    if name.endswith("gz"):
+        assert "claims more data" in check_image(path)[0]  # said without unpacking
 
 
 @pytest.mark.parametrize("dims", [(3, -6, 7, 8), (3, 0, 7, 8), (0, 6, 7, 8), (9, 6, 7, 8)])
@@ -268,7 +267,7 @@ def test_b20_sform_not_finite(write):
 
 def test_b21_singular_affine(write):
     refused(write(poke(plain_bytes(), SROW, "4f", 0, 0, 0, 0)), "sform is singular")
-    flat = poke(plain_bytes(), SROW, "8f", 3, 0, 0, 0, 3, 0, 0, 0)
+    flat = poke(plain_bytes(), SROW, "8f", 3, 3, 0, 0, 3, 3, 0, 0)  # two axes, one direction
     refused(write(flat), "sform is singular", "Convert it again")
 
 
