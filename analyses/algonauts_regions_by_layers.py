@@ -21,8 +21,8 @@ The steps, each a cell:
 
     python analyses/algonauts_regions_by_layers.py --data FOLDER --out FOLDER
 
-``--data`` holds ``rdm92`` and ``nets`` (``datasets/algonauts2019_92/registry.txt``); the environment
-variable NEURODNN_DATA does as well. It takes about three minutes on one core.
+``--data`` holds ``rdm92`` (``datasets/algonauts2019_92/registry.txt``) and ``nets``; the
+environment variable NEURODNN_DATA does as well. It takes about three minutes on one core.
 
 Cichy RM, Pantazis D, Oliva A (2014), Nature Neuroscience 17, 455-462; (2016), Cerebral Cortex 26,
 3563-3579. Cichy RM et al. (2019), arXiv:1905.05675. Iandola FN et al. (2016), arXiv:1602.07360.
@@ -184,9 +184,11 @@ def table_of(
         model, test = MODELS[name], test_of(score)
         gain = None if model.control is None else test_of(score - scores[model.control])
         groups = {
-            label: np.mean([nd.compare_rdms(mean, each).values[0] for each in layers[name]], axis=0)
+            label: sum(nd.compare_rdms(mean, each).values[0] for each in layers[name])
+            / len(layers[name])
             for label, mean in means.items()
         }
+        n_people = score.sizes["subject"]
         for label in means:
             for i, (stage, module) in enumerate(
                 zip(STAGES, module_names(model.architecture), strict=True)
@@ -196,7 +198,7 @@ def table_of(
                 if label in MEASUREMENTS:
                     cell = {"region": label, "reference": stage}
                     row |= {key: test[key].sel(cell).item() for key in ("mean", "t", "p", "p_fwe")}
-                    row["sem"] = score.sel(cell).std("subject", ddof=1).item() / np.sqrt(15)
+                    row["sem"] = score.sel(cell).std("subject", ddof=1).item() / n_people**0.5
                     if gain is not None:
                         row["gain"] = gain["mean"].sel(cell).item()
                         row["gain_p_fwe"] = gain["p_fwe"].sel(cell).item()
@@ -210,7 +212,7 @@ def table_of(
 def draw(scores: dict[str, xr.DataArray], ceilings: dict, table: pd.DataFrame):
     """Return the figure: one panel per measurement, one line per network."""
     shown = {"objects": "trained on objects", "scenes": "trained on scenes",
-             "untrained": "untrained (as objects)"}  # fmt: skip
+             "untrained": "untrained (mean of all drawings)"}  # fmt: skip
     frames = []
     for name, label in shown.items():
         frame = scores[name].to_dataframe(name="score").reset_index()

@@ -21,8 +21,6 @@ from neurodnn.rsa.names import canonical_order, shorten_list, stimulus_names
 
 MAX_BYTES = 2**31  # of one unpacked array; 700 stimuli x 500 RDMs are below
 _MAX_MEMBERS = 10_000
-# As the Algonauts challenge of 2019 called its variables: subjects (x samples) x n x n.
-ALGONAUTS = ("EVC_RDMs", "IT_RDMs", "MEG_RDMs_early", "MEG_RDMs_late")
 
 
 class Stored(NamedTuple):
@@ -51,7 +49,7 @@ def choose_label(shapes: Mapping[str, tuple[int, ...]], label: str | None, where
         allowed = shorten_list(sorted(shapes))
         raise InputError(message(where, "has no such array", got=label, allowed=allowed,
                                  remedy=remedy))  # fmt: skip
-    square = [key for key, shape in shapes.items() if _is_square(shape)]
+    square = [key for key, shape in shapes.items() if is_square(shape)]
     if len(square) == 1:
         return square[0]
     if not square and len(shapes) == 1:
@@ -130,13 +128,14 @@ def read_hdf5(path: Path, label: str | None, where: str) -> Stored:
             remedy = "Save it with rsatoolbox: RDMs.save(path, 'hdf5')."
             fault = "has no dissimilarities, so it is no rsatoolbox file"
             raise InputError(message(where, fault, got=sorted(file)[:10], remedy=remedy))
-        values = _dataset(file, "dissimilarities", where)
+        values = hdf5_array(file, "dissimilarities", where)
         patterns = _descriptors(file, "pattern_descriptors", where)
         rows = _descriptors(file, "rdm_descriptors", where)
         metric = file.attrs.get("dissimilarity_measure")
     names = patterns.get("stimulus")
     if names is None:
-        distinct = [v for v in patterns.values() if isinstance(v[0], str) and len(set(v)) == len(v)]
+        texts = [values for values in patterns.values() if isinstance(values[0], str)]
+        distinct = [values for values in texts if len(set(values)) == len(values)]
         names = distinct[0] if len(distinct) == 1 else None
     metric = metric if isinstance(metric, str) else None
     values = np.atleast_2d(values)
@@ -146,81 +145,14 @@ def read_hdf5(path: Path, label: str | None, where: str) -> Stored:
     return Stored(path.stem, values, names, rows, metric)
 
 
-def read_matlab(path: Path, label: str | None, where: str) -> Stored:
-    """Read a variable of a MATLAB file: version 5 through SciPy, 7.3 as HDF5, transposed."""
-    if not h5py.is_hdf5(path):
-        return _read_matlab5(path, label, where)
-    with h5py.File(path, "r") as file:
-        shapes = {
-            key: file[key].shape[::-1]
-            for key in file
-            if isinstance(file.get(key, getlink=True), h5py.HardLink)
-            and isinstance(file[key], h5py.Dataset)
-            and file[key].dtype.kind in "iuf"
-        }
-        chosen = choose_label(shapes, label, where)
-        # MATLAB stores columns first, so that every axis arrives in reverse.
-        return _algonauts(chosen, _dataset(file, chosen, where).T)
+def is_square(shape: tuple[int, ...]) -> bool:
+    """Return whether a shape is n x n, rows x n x n, rows x samples x n x n, or n x n x rows.
 
-
-def _read_matlab5(path: Path, label: str | None, where: str) -> Stored:
-    from scipy.io import loadmat, whosmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        kinds = {key: (shape, kind) for key, shape, kind in whosmat(path)}
-    except MatReadError as error:
-        raise InputError(message(where, f"cannot be read: {error}")) from error
-    shapes = {
-        key: shape
-        for key, (shape, kind) in kinds.items()
-        if kind in ("double", "single", "struct") or kind.startswith(("int", "uint"))
-    }
-    structs = [key for key in shapes if kinds[key][1] == "struct"]
-    only = structs[0] if len(structs) == 1 and not any(map(_is_square, shapes.values())) else None
-    chosen = choose_label(shapes, label or only, where)
-    if int(np.prod(shapes[chosen], dtype=object)) * 8 > MAX_BYTES:
-        raise InputError(message(where, "is larger than is safe to read", got=shapes[chosen]))
-    values = loadmat(path, variable_names=[chosen])[chosen]
-    return _algonauts(chosen, values) if values.dtype.names is None else _struct(
-        chosen, values, where
-    )
-
-
-def _struct(label: str, values: np.ndarray, where: str) -> Stored:
-    """Read a struct array with fields RDM and name, as the MATLAB RSA toolbox saves it."""
-    if "RDM" not in values.dtype.names:
-        allowed = "a struct with a field RDM"
-        got = values.dtype.names
-        raise InputError(message(where, f"{label} is no RDM", got=got, allowed=allowed))
-    cells = values.ravel()
-    matrices = [np.squeeze(np.asarray(cell["RDM"], dtype=np.float64)) for cell in cells]
-    if len({matrix.shape for matrix in matrices}) != 1:
-        raise InputError(message(where, f"the RDMs of {label} differ in size"))
-    rows = [str(i + 1) for i in range(len(cells))]
-    if "name" in values.dtype.names:
-        texts = [" ".join(str(text) for text in np.ravel(cell["name"])) for cell in cells]
-        rows = [text.strip() or row for text, row in zip(texts, rows, strict=True)]
-    return Stored(label, np.array(matrices), None, {"reference": rows})
-
-
-def _algonauts(label: str, values: np.ndarray) -> Stored:
-    """Name the subjects of the variables of the Algonauts challenge."""
-    if label not in ALGONAUTS or values.ndim not in (3, 4):
-        return Stored(label, values)
-    subjects = [f"{i + 1:02d}" for i in range(len(values))]
-    if values.ndim == 3:
-        return Stored(label, values, None, {"subject": subjects})
-    n_samples = values.shape[1]
-    descriptors = {
-        "subject": [subject for subject in subjects for _ in range(n_samples)],
-        "sample": list(range(n_samples)) * len(subjects),
-    }
-    return Stored(label, values, None, descriptors)
-
-
-def _is_square(shape: tuple[int, ...]) -> bool:
-    """Whether the shape is n x n, rows x n x n, rows x samples x n x n, or n x n x rows."""
+    Examples
+    --------
+    >>> is_square((15, 92, 92)), is_square((92, 12))
+    (True, False)
+    """
     n = len(shape)
     return (2 <= n <= 4 and shape[-1] == shape[-2] > 1) or (n == 3 and shape[0] == shape[1] > 1)
 
@@ -275,7 +207,7 @@ def _header(
     return shape, dtype
 
 
-def _dataset(group: Any, key: str, where: str) -> np.ndarray:
+def hdf5_array(group: Any, key: str, where: str) -> np.ndarray:
     """Return a data set that lies in the file itself; links lead out of it and are refused."""
     link = group.get(key, getlink=True)
     if not isinstance(link, h5py.HardLink) or not isinstance(group[key], h5py.Dataset):
@@ -296,7 +228,7 @@ def _descriptors(file: Any, key: str, where: str) -> dict[str, list]:
     for name in group if isinstance(group, h5py.Group) else ():
         if name == "index" or group.get(name, getclass=True) is h5py.Group:
             continue
-        values = np.atleast_1d(_dataset(group, name, where)).tolist()
+        values = np.atleast_1d(hdf5_array(group, name, where)).tolist()
         found[name] = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values]
     if isinstance(group, h5py.Group):  # rsatoolbox puts tuples of text there
         found |= {name: [str(v) for v in np.atleast_1d(v)] for name, v in group.attrs.items()}

@@ -14,13 +14,8 @@ from rsatoolbox.rdm import RDMs
 from neurodnn._checks import DataWarning, InputError, check_choice, message
 from neurodnn.rsa.names import canonical_order, shorten_list, stimulus_names
 from neurodnn.rsa.rdm import MIN_STIMULI
-from neurodnn.rsa.rdm_containers import (
-    Stored,
-    read_archive,
-    read_hdf5,
-    read_matlab,
-    read_table,
-)
+from neurodnn.rsa.rdm_containers import Stored, read_archive, read_hdf5, read_table
+from neurodnn.rsa.rdm_matlab import read_matlab
 
 READERS = {
     ".csv": read_table,

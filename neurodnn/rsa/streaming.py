@@ -164,7 +164,8 @@ class StreamedRDM:
         if not np.isfinite(values).all():
             count = int((~np.isfinite(values)).sum())
             fault = f"{count} activations of stimulus {name} are not finite"
-            raise InputError(message(self._label, fault, remedy="Check the weights and the image."))
+            remedy = "Check the weights and the image."
+            raise InputError(message(self._label, fault, remedy=remedy))
         place = len(self._names)
         if self._metric == "spearman":
             row = values = average_ranks(row)

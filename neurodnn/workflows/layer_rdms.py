@@ -114,7 +114,7 @@ def layer_rdms(
     for batch_names, activations in batches:
         names += batch_names
         for layer, values in activations.items():
-            streams[layer].add(values.reshape(len(values), -1))
+            streams[layer].add(values.reshape(len(values), -1), batch_names)
     return RDMs(
         np.stack([streams[layer].read() for layer in layers]),
         dissimilarity_measure=metric,

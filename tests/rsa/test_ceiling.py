@@ -106,7 +106,10 @@ def test_refusals(options, match):
         noise_ceiling(np.ones((3, 6)))
 
 
-@given(seed=st.integers(0, 2**32 - 1), comparison=st.sampled_from(("cosine", "pearson", "spearman")))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    comparison=st.sampled_from(("cosine", "pearson", "spearman")),
+)
 def test_no_model_exceeds_the_upper_bound(seed, comparison):  # P25
     rng = np.random.default_rng(seed)
     rows = rng.random((5, 10)) + 0.05

@@ -258,7 +258,8 @@ def test_memory_layout_is_irrelevant(tmp_path):  # P14
     frozen.setflags(write=False)
     expected = compute_rdms(_dataset(5, 9)).dissimilarities
     for same in (np.asfortranarray(data), data[::-1][::-1], on_disk, frozen, data.astype(">f8")):
-        found = compute_rdms(Dataset(same, obs_descriptors={"stimulus": [f"s{i}" for i in range(5)]}))
+        names = {"stimulus": [f"s{i}" for i in range(5)]}
+        found = compute_rdms(Dataset(same, obs_descriptors=names))
         np.testing.assert_allclose(found.dissimilarities, expected, rtol=0, atol=1e-14)
 
 
@@ -348,7 +349,8 @@ def test_by_position_is_possible_and_warned_of():
 
 
 def test_names_of_other_origin():
-    named = RDMs(np.ones((1, 6)), pattern_descriptors={"conds": list("abcd"), "size": [1, 2, 3, 4]})
+    descriptors = {"conds": list("abcd"), "size": [1, 2, 3, 4]}
+    named = RDMs(np.ones((1, 6)), pattern_descriptors=descriptors)
     with pytest.warns(DataWarning, match="'conds' is taken"):
         assert names_of(named) == list("abcd")
     with pytest.raises(InputError, match="no names"):

@@ -336,7 +336,7 @@ def test_absent_and_unknown_files(tmp_path):
     [
         ("a,b,c,d\n0,1,2,3\n1,0,x,5\n2,4,0,6\n3,5,6,0\n", "no number.*'x'"),
         ("a,b,c,d\n0,1,2,3\n1,0,4\n2,4,0,6\n3,5,6,0\n", "row 3 has 3 cells"),
-        (",a,b,c,d\na,0,1,2,3\nb,1,0,4,5\nc,2,4,0,6\nz,3,5,6,0\n", "rows and columns differ: d, z"),
+        (",a,b,c,d\na,0,1,2,3\nb,1,0,4,5\nc,2,4,0,6\nz,3,5,6,0\n", "and columns differ: d, z"),
         ("a,b,c,d\n", "no table"),
         ("a,b,,d\n0,1,2,3\n1,0,4,5\n2,4,0,6\n3,5,6,0\n", "stimulus 3 has no name"),
     ],
