@@ -187,7 +187,7 @@ def launch(folder: Path, **task) -> dict | None:
     if done.returncode:
         print(f"{task['who']} failed: {done.stderr.strip().splitlines()[-1:]}")
         return None
-    return {**json.loads(done.stdout.strip().splitlines()[-1]), **task}
+    return {**task, **json.loads(done.stdout.strip().splitlines()[-1])}
 
 
 def show(result: dict, ours: dict | None = None, label: str = "") -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import configparser
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +78,19 @@ def test_rsa_waits_for_no_torch_and_dissection_for_no_mne():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_nothing_but_the_package_is_installed():
+    # A top-level `datasets` on the path would shadow a well-known library of that name.
+    setuptools = pytest.importorskip("setuptools")
+    root = Path(neurodnn.__file__).parent.parent
+    if not (root / "setup.cfg").exists():
+        pytest.skip("not run from a checkout")
+    settings = configparser.ConfigParser()
+    settings.read(root / "setup.cfg")
+    include = settings["options.packages.find"]["include"].split()
+    found = setuptools.find_packages(str(root), include=include)
+    assert {name.split(".")[0] for name in found} == {"neurodnn"}
+    # every room with modules is found: a folder without __init__ would be left out in silence
+    rooms = {path.parent.name for path in (root / "neurodnn").glob("*/*.py")}
+    assert rooms <= {name.split(".")[-1] for name in found}
