@@ -87,7 +87,7 @@ def plot_regions(
         axes.set_ylim(*limits)
         rows = table[table["region"].astype(str) == region]
         if ceilings is not None and region in ceilings:
-            _draw_ceiling(axes, ceilings[region], label=number == 0)
+            _draw_ceiling(axes, ceilings[region])
         _draw_groups(axes, rows, groups, references, alpha)
         _dress(axes, region, references, unit if number % ncols == 0 else None)
     _legend(figure, groups)
@@ -147,14 +147,10 @@ def _limits(table, ceilings, regions) -> tuple[float, float]:
     return low - (0.06 * room if low < 0 else 0), high + 0.14 * room
 
 
-def _draw_ceiling(axes, band: Sequence[float], label: bool) -> None:
+def _draw_ceiling(axes, band: Sequence[float]) -> None:
+    # named in the note below the panels: inside one it would meet dots and stars
     lower, upper = band
     axes.axhspan(lower, upper, color="#d5dbe1", linewidth=0, zorder=0)
-    if label:
-        axes.text(
-            0.99, upper, "noise ceiling", transform=axes.get_yaxis_transform(),
-            fontsize=style.SMALL - 0.5, color=style.FAINT, ha="right", va="bottom",
-        )  # fmt: skip
 
 
 def _draw_groups(axes, rows, groups: list[str], references: list[str], alpha: float) -> None:
