@@ -58,8 +58,9 @@ def compute_rdms(
         and may be negative.
     residuals : Dataset or dict of label -> Dataset, optional
         Time points x the same channels, with ``obs_descriptors["run"]`` where there are several
-        runs: what the noise covariance is estimated from (shrunk to its diagonal). Necessary
-        for ``"mahalanobis"``; crossnobis without it takes the noise as white.
+        runs: what the noise covariance is estimated from (shrunk to its diagonal). Its degrees
+        of freedom are ``descriptors["degrees_of_freedom"]``, as `fit_glm` sets it, else time
+        points - runs. Necessary for ``"mahalanobis"``; crossnobis without it takes the noise as white.
 
     Returns
     -------
@@ -229,9 +230,25 @@ def _noise_precision(
     runs = residuals.obs_descriptors.get("run")
     keep = usable & usable_features(values)
     centred = centred_by_run(values[:, keep], runs)
-    freedom = len(centred) - (1 if runs is None else len(set(map(str, runs))))
+    n_runs = 1 if runs is None else len(set(map(str, runs)))
+    freedom = noise_freedom(residuals, len(centred) - n_runs)
     shrunk = shrunk_covariance(centred, degrees_of_freedom=freedom)
     return keep, precision_of(shrunk.covariance)
+
+
+def noise_freedom(residuals: Dataset, most: int) -> int:
+    """Return the degrees of freedom of residuals: what their model left, else `most`.
+
+    A design with many regressors leaves far fewer than there are time points; without that the
+    noise is taken for too small and its correlations for too certain.
+
+    Examples
+    --------
+    >>> noise_freedom(Dataset(np.eye(9), descriptors={"degrees_of_freedom": 3}), 8)
+    3
+    """
+    stated = (residuals.descriptors or {}).get("degrees_of_freedom")
+    return most if stated is None else min(int(stated), most)
 
 
 def _permuted(rows: np.ndarray, order: np.ndarray, n: int) -> np.ndarray:

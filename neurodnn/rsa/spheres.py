@@ -15,7 +15,7 @@ from neurodnn.numerics.similarity import normalise
 from neurodnn.rsa.compare import check_references
 from neurodnn.rsa.conditions import condition_folds, condition_means
 from neurodnn.rsa.names import canonical_order, names_of
-from neurodnn.rsa.rdm import MIN_STIMULI, align_to
+from neurodnn.rsa.rdm import MIN_STIMULI, align_to, noise_freedom
 
 
 def checked_neighbors(neighbors: csr_array, patterns: Dataset) -> csr_array:
@@ -95,7 +95,7 @@ def noise_rows(
             message("residuals", fault, got=n_channels, allowed=str(usable.size))
         )
     runs = np.asarray(residuals.obs_descriptors.get("run", np.zeros(n_times)), dtype=str)
-    degrees = n_times - len(np.unique(runs))
+    degrees = noise_freedom(residuals, n_times - len(np.unique(runs)))
     if degrees < 1:
         raise InputError(message("residuals", "too few time points", got=n_times))
     noise = np.empty((n_channels, n_times), dtype)

@@ -378,3 +378,18 @@ def test_folds_come_in_order_of_runs(runs, golden):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert condition_means(runs).names == NAMES
+
+
+def test_noise_has_the_degrees_of_freedom_that_the_design_left():
+    rng = np.random.default_rng(1)
+    design, noise = rng.normal(size=(100, 68)), rng.normal(size=(100, 30))
+    left = noise - design @ np.linalg.lstsq(design, noise, rcond=None)[0]
+    names = list("abcdef")
+    patterns = Dataset(rng.normal(size=(6, 30)), obs_descriptors={"stimulus": names})
+    stated = Dataset(left, descriptors={"degrees_of_freedom": 32})
+    found = compute_rdms(patterns, metric="mahalanobis", residuals=stated).dissimilarities
+    # The noise is white and of unit variance: the truth is the plain distance.
+    truth = compute_rdms(patterns, metric="euclidean").dissimilarities
+    assert abs(found.mean() / truth.mean() - 1) < 0.1
+    naive = compute_rdms(patterns, metric="mahalanobis", residuals=Dataset(left))
+    assert naive.dissimilarities.mean() / truth.mean() > 2.5

@@ -505,3 +505,18 @@ def test_residuals_that_are_not_used_are_told(brain):
 def test_kernels_and_engine_offer_the_same_measures():
     assert set(METRIC_CODES) == set(METRICS)
     assert set(COMPARISON_CODES) < set(COMPARISONS)
+
+
+def test_stated_degrees_of_freedom_reach_every_sphere():
+    rng = np.random.default_rng(1)
+    values, left = rng.normal(size=(6, 12)), rng.normal(size=(40, 12))
+    names = list("abcdef")
+    patterns = Dataset(values, obs_descriptors={"stimulus": names})
+    noise = Dataset(left, descriptors={"degrees_of_freedom": 9})
+    reference = RDMs(rng.random((1, 15)), pattern_descriptors={"stimulus": names})
+    sphere = csr_array(np.ones((1, 12), dtype=bool))
+    score = searchlight(patterns, sphere, reference, metric="mahalanobis", residuals=noise,
+                        comparison="pearson").item()  # fmt: skip
+    rdm = compute_rdms(patterns, metric="mahalanobis", residuals=noise)
+    assert score == pytest.approx(compare_rdms(rdm, reference, comparison="pearson").item(),
+                                  abs=1e-10)  # fmt: skip
