@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 _DISTANCES = {
     "correlation": "1 - Pearson correlation",
     "euclidean": "squared Euclidean distance per voxel",
-    "mahalanobis": "squared Mahalanobis distance per voxel, with the noise covariance of the "
-    "residuals inside the sphere after shrinkage (Ledoit and Wolf, 2004)",
+    "mahalanobis": "squared Mahalanobis distance per voxel",
     "crossnobis": "cross-validated squared Mahalanobis distance (crossnobis) per voxel with "
     "runs as folds, which is unbiased and may be negative (Walther et al., 2016)",
 }
@@ -32,10 +31,14 @@ _COMPARISONS = {
     "rho-a": "Spearman's rho-a, which expects random ranks among ties (Schütt et al., 2023)",
 }
 _CITATIONS = {
-    "mahalanobis": ["ledoit2004"],
-    "crossnobis": ["walther2016", "ledoit2004"],
+    "crossnobis": ["walther2016"],
     "rho-a": ["schuett2023"],
 }
+_NOISE = (
+    ", with the noise covariance of the residuals inside the sphere shrunk towards its diagonal "
+    "(Schäfer and Strimmer, 2005)"
+)
+_WHITE = ", without noise normalisation: the noise of voxels was taken as white"
 
 
 def fmri_searchlight(
@@ -74,7 +77,8 @@ def fmri_searchlight(
     dtype : {"float64", "float32"}
         float64 is exact; float32 is faster and agrees to about 1e-6.
     min_share : float
-        Share of a full sphere that must lie in the mask; other centres become NaN.
+        Share of a full sphere that must lie in the mask and hold usable values; other centres
+        become NaN.
     n_jobs : int
         Workers. The bits of the result do not depend on it.
     progress : bool
@@ -110,15 +114,20 @@ def fmri_searchlight(
     >>> fmri_searchlight(patterns, mask, references, radius=3.0, min_share=0.1).shape
     (27, 1)
     """
+    from math import ceil
+
     from neurodnn.brain.fmri import read_mask, sphere_neighbors
+    from neurodnn.numerics.neighbors import full_ball_size
     from neurodnn.rsa.searchlight import searchlight
 
     if not hasattr(mask_img, "affine"):
         mask_img = read_mask(mask_img)
     neighbors = sphere_neighbors(mask_img, radius, min_share=min_share)
+    # Voxels without usable values are no better than voxels outside the mask.
+    least = ceil(min_share * full_ball_size(mask_img.affine, radius) - 1e-9)
     return searchlight(
         patterns, neighbors, references, metric=metric, comparison=comparison,
-        residuals=residuals, dtype=dtype, n_jobs=n_jobs, progress=progress,
+        residuals=residuals, dtype=dtype, min_features=max(least, 1), n_jobs=n_jobs, progress=progress,
     )  # fmt: skip
 
 
@@ -129,7 +138,7 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
     ----------
     parameters : mapping
         ``metric``, ``comparison``, ``radius`` (mm), ``min_share``, ``dtype``, ``n_stimuli``,
-        ``n_centres``, ``n_references``.
+        ``n_centres``, ``n_references``; ``noise`` (bool), whether residuals were used.
 
     Examples
     --------
@@ -140,16 +149,20 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
     ['kriegeskorte2006', 'kriegeskorte2008']
     """
     metric, comparison = str(parameters["metric"]), str(parameters["comparison"])
+    noise, cited = "", []
+    if metric in ("mahalanobis", "crossnobis"):
+        normalised = metric == "mahalanobis" or bool(parameters.get("noise"))
+        noise, cited = (_NOISE, ["schaefer2005"]) if normalised else (_WHITE, [])
     text = (
         "A searchlight (Kriegeskorte et al., 2006) visited "
         f"{parameters['n_centres']} voxels of the mask. Round each, the patterns of "
         f"{parameters['n_stimuli']} stimuli in all voxels of the mask whose centres lie within "
-        f"{parameters['radius']:g} mm (inclusive) were compared by {_DISTANCES[metric]}. "
-        f"Spheres with less than {float(parameters['min_share']):.0%} of their voxels inside "
-        "the mask were left out; voxels that are constant or not finite were left out of their "
-        "spheres. The resulting RDM was compared with each of "
+        f"{parameters['radius']:g} mm (inclusive) were compared by {_DISTANCES[metric]}{noise}. "
+        "Voxels that are constant or not finite were left out of their spheres; spheres with "
+        f"less than {float(parameters['min_share']):.0%} of their voxels inside the mask and "
+        "usable were left out. The resulting RDM was compared with each of "
         f"{parameters['n_references']} reference RDMs by {_COMPARISONS[comparison]} "
         f"(Kriegeskorte et al., 2008), in {parameters['dtype']} precision."
     )
     keys = ["kriegeskorte2006", "kriegeskorte2008"]
-    return text, keys + _CITATIONS.get(metric, []) + _CITATIONS.get(comparison, [])
+    return text, keys + cited + _CITATIONS.get(metric, []) + _CITATIONS.get(comparison, [])

@@ -18,7 +18,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
 import neurodnn
-from neurodnn import InputError
+from neurodnn import DataWarning, InputError
 from neurodnn.workflows import fmri_searchlight, group_maps, layer_rdms
 from neurodnn.workflows.restriction import join_references, restrict_patterns, restrict_rdms
 
@@ -185,3 +185,32 @@ def test_every_cited_key_is_on_file_and_the_numbers_are_in_the_text(metric, comp
     )  # fmt: skip
     assert set(keys) <= known
     assert "all 256 sign flips" in text
+
+
+def test_spheres_of_few_usable_voxels_are_left_out():
+    rng = np.random.default_rng(0)
+    names = list("abcdefgh")
+    values = rng.normal(size=(8, 9, 5, 5))
+    values[:, 5:] = np.nan
+    mask = nibabel.Nifti1Image(np.ones((9, 5, 5), np.uint8), np.diag([3.0, 3, 3, 1]))
+    patterns = Dataset(values.reshape(8, -1), obs_descriptors={"stimulus": names})
+    references = RDMs(rng.random((1, 28)), pattern_descriptors={"stimulus": names})
+    with pytest.warns(DataWarning, match="not finite"):
+        scores = fmri_searchlight.fmri_searchlight(patterns, mask, references, radius=6.0)
+    assert int(scores.n_features.where(np.isfinite(scores[:, 0])).min()) >= 17  # of 33
+    assert np.isfinite(scores.values.reshape(9, 5, 5)[:5, 2, 2]).all()
+    assert np.isnan(scores.values.reshape(9, 5, 5)[5:]).all()
+
+
+@pytest.mark.parametrize(
+    ("metric", "noise", "says", "cites"),
+    [("crossnobis", True, "shrunk towards its diagonal", True),
+     ("crossnobis", False, "without noise normalisation", False),
+     ("mahalanobis", True, "shrunk towards its diagonal", True)],
+)  # fmt: skip
+def test_the_paragraph_says_how_noise_was_treated(metric, noise, says, cites):
+    text, keys = fmri_searchlight.describe(
+        {**SEARCHLIGHT, "metric": metric, "comparison": "cosine", "noise": noise}
+    )
+    assert says in text
+    assert ("schaefer2005" in keys) == cites
