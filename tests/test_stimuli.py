@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -366,3 +367,13 @@ def test_real_haxby_events_meet_their_categories(real_data):
     keys, report = match_stimuli(table, names, column=column)
     assert len(report.matched) == len(names)
     assert keys.notna().sum() == report.n_rows_matched
+
+
+def test_two_images_that_count_as_one_stimulus_are_told():
+    events = pd.DataFrame({"stim_file": ["faces/01.png", "houses/01.png", "faces/02.PNG"]})
+    with pytest.warns(DataWarning, match="faces/01.png, houses/01.png are '01'"):
+        keys, _ = match_stimuli(events, ["01", "02"])
+    assert keys.tolist() == ["01", "01", "02"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        match_stimuli(pd.DataFrame({"stim_file": ["a/1.png", "a/1.PNG"]}), ["1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .._checks import InputError, check_choice, closest, message
+from .._checks import DataWarning, InputError, check_choice, closest, message
 from ..bids import read_tsv, require_columns, same_text
 from .keys import RULES, some, stimulus_key
 
@@ -136,6 +137,8 @@ def match_stimuli(
     codes = None if table is None else _read_codes(table, column)
     cells = [_text(cell) for cell in events[column]]
     meant = {cell: _meet(cell, known, codes, key) for cell in cells if cell is not None}
+    if codes is None:
+        _warn_of_merged(meant, key)
     met = [None if cell is None else meant[cell] for cell in cells]
     matched = sorted({name for name in meant.values() if name is not None})
     report = MatchReport(
@@ -239,6 +242,23 @@ def _meet(cell: str, known: _Known, codes: dict[str, str] | None, rule: str) -> 
         return None
     by_name = known.names.get(stimulus_key(given, rule))
     return known.ids.get(stimulus_key(given, "id"), by_name)
+
+
+def _warn_of_merged(meant: dict[str, str | None], rule: str) -> None:
+    """Warn where cells that may be different images count as presentations of one stimulus."""
+    cells: dict[str, dict[str, str]] = {}
+    for cell, name in meant.items():
+        if name is not None:
+            cells.setdefault(name, {}).setdefault(stimulus_key(cell, "path").casefold(), cell)
+    merged = {name: list(found.values()) for name, found in cells.items() if len(found) > 1}
+    if merged:
+        name, found = next(iter(merged.items()))
+        fault = (
+            f"{len(merged)} stimuli are shown under several names, which count as one by the "
+            f"rule {rule!r}: {some(found)} are {name!r}"
+        )
+        remedy = "Give --stimulus-key path if they are different images."
+        warnings.warn(message("stimuli", fault, remedy=remedy), DataWarning, stacklevel=3)
 
 
 def _nothing_matched(events: pd.DataFrame, known: _Known, report: MatchReport) -> str:
