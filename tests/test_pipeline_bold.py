@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 from tiny_bids import OPTIONS
-from tiny_bold import make_bold
+from tiny_bold import STIMULI, make_bold
 
 from neurodnn.cli import main
 
@@ -48,7 +48,7 @@ def test_planted_half_is_found_from_bold(root, metric):
     if metric == "crossnobis":
         assert np.nanmin(data) < 0
         assert "crossnobis" in content["Methods"]
-        assert {"walther2016", "ledoit2004"} <= set(content["Citations"])
+        assert {"walther2016", "schaefer2005"} <= set(content["Citations"])
 
 
 def test_slice_time_and_tr_come_from_the_inherited_sidecar(root):
@@ -102,3 +102,23 @@ def test_sessions_of_a_subject_are_runs_of_one_job_or_chosen(root, tmp_path):
     content = json.loads((folder / "figures" / "sub-01_ses-b_task-look_summary.json").read_text())
     assert content["Session"] == "b"
     assert (folder / "figures" / "sub-01_task-look_summary.json").exists()
+
+
+def test_new_timing_in_a_sidecar_is_no_result_of_before(tmp_path, capsys):
+    bids = make_bold(tmp_path)
+    assert run(tmp_path, "out") == 0
+    sidecar = bids / "derivatives" / "fmriprep" / "task-look_bold.json"
+    sidecar.write_text(json.dumps({"RepetitionTime": 2.0, "SliceTimingCorrected": False}))
+    assert run(tmp_path, "out") == 2
+    assert "made from other input" in capsys.readouterr().err
+    assert run(tmp_path, "out", "--overwrite") == 0
+
+
+def test_events_of_no_known_stimulus_are_told(tmp_path):
+    bids = make_bold(tmp_path)
+    for table in bids.glob("sub-01/func/*events.tsv"):
+        table.write_text(table.read_text() + "120\t1\tcatch.png\n")
+    (tmp_path / "stimuli.tsv").write_text("stimulus_id\n" + "\n".join(STIMULI) + "\n")
+    assert run(tmp_path, "out", "--stimuli", str(tmp_path / "stimuli.tsv")) == 0
+    content = json.loads(next((tmp_path / "out").rglob("*summary.json")).read_text())
+    assert any("(catch.png) are not modelled" in note for note in content["Warnings"])

@@ -166,3 +166,17 @@ def test_no_results_no_group(tmp_path, capsys):
     assert main(command(root, "group")) == 2
     assert "Run the participant level first" in capsys.readouterr().err
     assert not (root / "out").exists()
+
+
+def test_maps_against_other_rdms_of_one_name_are_not_mixed(tmp_path, capsys):
+    subjects = [f"{number:02d}" for number in range(1, 8)]
+    bids = make_betas(tmp_path, subjects=subjects)
+    words = [str(bids), str(tmp_path / "out"), "participant", *OPTIONS,
+             "--reference-rdms", str(tmp_path / "planted.csv"), "-w", str(tmp_path / "work")]
+    assert main([*words, "--participant-label", *subjects[:6]]) == 0
+    tiny_bids.write_rdm(tmp_path / "planted.csv", np.random.default_rng(3).normal(size=(6, 30)),
+                        tiny_bids.STIMULI)  # fmt: skip
+    assert main([*words, "--participant-label", "07", "--overwrite"]) == 0
+    assert main([str(bids), str(tmp_path / "out"), "group", "-q"]) == 2
+    assert "sub-07: was compared with other RDMs" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "group").exists()

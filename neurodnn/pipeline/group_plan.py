@@ -82,6 +82,12 @@ def _faults(job: GroupJob, out: Path) -> list[str]:
         if names != [entry["Reference"] for entry in first["Maps"]]:
             faults.append(message(f"sub-{each['Subject']}", "has maps of other references",
                                   got=names))  # fmt: skip
+        elif each.get("References") != first.get("References"):
+            faults.append(
+                message(f"sub-{each['Subject']}", "was compared with other RDMs, network weights "
+                        f"or images than sub-{first['Subject']}, though they bear the same names",
+                        remedy="Run all subjects again with --overwrite.")
+            )  # fmt: skip
     for each in job.summaries:
         for entry in each["Maps"]:
             if not (out / entry["Path"]).is_file():

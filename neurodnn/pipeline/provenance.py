@@ -84,7 +84,10 @@ def input_hash(job: Job, inputs: Sequence[dict[str, str]], context: Context) -> 
         for each in context.references.references
     ]
     files = sorted([each["Kind"], each["Path"], each["SHA256"]] for each in inputs)
-    return hash_of({"files": files, "stimuli": list(job.stimuli), "references": references})
+    # What sidecars and tables were taken to mean: they may change while the images stay.
+    runs = [[run.label, run.tr, run.slice_time_ref, run.stimuli] for run in job.runs]
+    return hash_of({"files": files, "runs": runs, "stimuli": list(job.stimuli),
+                    "references": references})  # fmt: skip
 
 
 def job_parameters(context: Context) -> dict[str, object]:

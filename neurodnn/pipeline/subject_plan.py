@@ -58,6 +58,14 @@ def _plan(
     if matched is None or not infos:
         return None
     shared, notes = shared_stimuli(matched.matched, matched.only_in_events, found, where)
+    if kind == "bold" and matched.only_in_events:
+        strangers = matched.only_in_events
+        listed = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
+        notes.append(
+            f"{where}: events of {len(strangers)} names that are no known stimulus ({listed}) are "
+            "not modelled and belong to the baseline; responses to them bias the estimates of "
+            "stimuli near them."
+        )
     entities = parse_name(images[0])
     sessions = {parse_name(path).get("ses") for path in images}
     job = Job(

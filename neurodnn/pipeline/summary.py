@@ -58,11 +58,13 @@ def subject_summary(
 
 
 def reference_entries(context: Context) -> list[dict[str, str]]:
-    """Return name, label and RDM file of each reference."""
+    """Return name, label and RDM file of each reference, and what the RDM was made from."""
+    found = context.references
     return [
-        {"Name": each.name, "Label": each.label, "RDM": each.rdm_path.as_posix()}
-        for each in context.references.references
-    ]
+        {"Name": each.name, "Label": each.label, "RDM": each.rdm_path.as_posix(),
+         "InputHash": found.input_hash(each), "ParameterHash": found.parameter_hash(each)}
+        for each in found.references
+    ]  # fmt: skip
 
 
 def _first_stimulus(context: Context) -> dict[str, Any]:
@@ -117,6 +119,7 @@ def _methods(job: Job, context: Context, loaded: Any, centres: int) -> tuple[str
         "metric": config.metric, "comparison": config.compare, "radius": config.radius,
         "min_share": config.min_share, "dtype": config.dtype, "n_stimuli": len(job.stimuli),
         "n_centres": centres, "n_references": len(context.references.references),
+        "noise": loaded.residuals is not None,
     })  # fmt: skip
     parts.append(text)
     return " ".join(part for part in parts if part), sorted({*cited, *keys})
