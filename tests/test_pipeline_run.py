@@ -319,3 +319,22 @@ def test_official_validator_passes(result):
         [str(program), str(result[2])], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_betas_take_masks_of_their_own_task_and_say_which(tmp_path):
+    bids = make_betas(tmp_path, subjects=("01",), runs=("1",))
+    next(bids.rglob("*desc-brain_mask.nii.gz")).unlink()
+    prep = bids / "derivatives" / "fmriprep"
+    tiny_bids._describe(prep, "derivative")
+    (prep / "sub-01" / "func").mkdir(parents=True)
+    for task, run, plane in (("aaa", "1", 2), ("look", "1", 0), ("look", "2", 4)):
+        mask = np.ones(tiny_bids.SHAPE, np.uint8)
+        mask[:, :, plane] = 0
+        name = f"sub-01_task-{task}_run-{run}_space-T1w_desc-brain_mask.nii.gz"
+        tiny_bids.image(mask, prep / "sub-01" / "func" / name)
+    words = [str(bids), str(tmp_path / "out"), "participant", *OPTIONS, "--reference-rdms",
+             str(tmp_path / "planted.csv"), "-w", str(tmp_path / "work")]  # fmt: skip
+    assert main(words) == 0
+    content = json.loads(next((tmp_path / "out").rglob("*summary.json")).read_text())
+    assert content["Mask"].startswith("sub-01_task-look_run-1_")
+    assert any("2 masks are there for 1 runs" in note for note in content["Warnings"])

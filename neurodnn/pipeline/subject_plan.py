@@ -102,12 +102,22 @@ def _read_runs(
     for label, (path, table) in tables.items():
         several = tuple(map(str, table["run"])) if "run" in table.columns else None
         if kind == "betas":
+            if several:
+                _refuse_gaps(path, table["run"].isna(), stimuli[label])
             check_repeats(found, path or groups[label][0], stimuli[label], several)
         runs[label] = replace(
             runs[label], labels=path, stimuli=tuple(stimuli[label]),
             volume_runs=several if kind == "betas" else None,
         )  # fmt: skip
     return list(runs.values()), report
+
+
+def _refuse_gaps(path: Path, gaps: pd.Series, stimuli: Sequence[str | None]) -> None:
+    """Refuse a volume that shows a stimulus in no run: it would count as a run of its own."""
+    for row, (gap, name) in enumerate(zip(gaps, stimuli, strict=True)):
+        if gap and name is not None:
+            fault = f"column 'run' is empty in data row {row + 1}"
+            raise InputError(message(str(path), fault, remedy="Fill it, or remove the column."))
 
 
 def _runs(
@@ -236,11 +246,18 @@ def _give_masks(
     for folder in (root, found.roots.get("fmriprep")):
         if folder is not None and not masks and (folder / f"sub-{subject}").is_dir():
             masks = inputs.find_masks(folder, subject, space, found.filters)
+    task = parse_name(runs[0].images[0]).get("task")
+    masks = [path for path in masks if parse_name(path).get("task") == task] or masks
     if not masks:
         return runs
-    # one mask per run where their numbers agree, otherwise all of them count for the first
+    # one mask per run where their numbers agree, otherwise the first holds for all
     if len(masks) == len(runs):
         return [replace(run, mask=mask) for run, mask in zip(runs, masks, strict=True)]
+    if len(masks) > 1:
+        fault = f"{len(masks)} masks are there for {len(runs)} runs of betas; one is used for all"
+        remedy = "Choose with --bids-filter-file, or lay one mask beside the betas."
+        warnings.warn(message(f"sub-{subject}", fault, got=masks[0].name, remedy=remedy),
+                      DataWarning, stacklevel=2)  # fmt: skip
     return [replace(runs[0], mask=masks[0]), *runs[1:]]
 
 

@@ -238,3 +238,11 @@ def test_damaged_pixels_are_found_before_anything_is_written(tmp_path, capsys):
     assert "damaged" in text
     assert "Traceback" not in text
     assert tree(root / "out") == {}
+
+
+def test_a_beta_without_a_run_is_no_run_of_its_own(data, capsys):
+    root = data("betas")
+    path = next((root / "bids").rglob("sub-01*run-1*.tsv"))
+    rows = [f"{name}\t{'n/a' if name == 'cat' else 1}" for name in STIMULI]
+    path.write_text("\n".join(["stimulus\trun", *rows]) + "\n")
+    assert f"{path}: column 'run' is empty in data row 2" in refused(root, capsys)
