@@ -121,4 +121,4 @@ def test_events_of_no_known_stimulus_are_told(tmp_path):
     (tmp_path / "stimuli.tsv").write_text("stimulus_id\n" + "\n".join(STIMULI) + "\n")
     assert run(tmp_path, "out", "--stimuli", str(tmp_path / "stimuli.tsv")) == 0
     content = json.loads(next((tmp_path / "out").rglob("*summary.json")).read_text())
-    assert any("(catch.png) are not modelled" in note for note in content["Warnings"])
+    assert any("(catch.png) and are not modelled" in note for note in content["Warnings"])

@@ -338,3 +338,15 @@ def test_betas_take_masks_of_their_own_task_and_say_which(tmp_path):
     content = json.loads(next((tmp_path / "out").rglob("*summary.json")).read_text())
     assert content["Mask"].startswith("sub-01_task-look_run-1_")
     assert any("2 masks are there for 1 runs" in note for note in content["Warnings"])
+
+
+def test_volumes_of_a_stimulus_without_an_image_are_told(tmp_path):
+    bids = make_betas(tmp_path, subjects=("01",))
+    listing = tmp_path / "stimuli.tsv"
+    listing.write_text("stimulus_id\n" + "\n".join(tiny_bids.STIMULI[1:]) + "\n")
+    words = [str(bids), str(tmp_path / "out"), "participant", *OPTIONS, "--reference-rdms",
+             str(tmp_path / "planted.csv"), "--stimuli", str(listing), "-w", str(tmp_path / "work")]
+    assert main(words) == 0
+    content = json.loads(next((tmp_path / "out").rglob("*summary.json")).read_text())
+    assert content["Stimuli"]["Compared"] == 5
+    assert any("(boat) and their volumes were left out" in note for note in content["Warnings"])

@@ -58,14 +58,18 @@ def _plan(
     if matched is None or not infos:
         return None
     shared, notes = shared_stimuli(matched.matched, matched.only_in_events, found, where)
-    if kind == "bold" and matched.only_in_events:
-        strangers = matched.only_in_events
+    strangers = matched.only_in_events
+    if strangers:
         listed = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
-        notes.append(
-            f"{where}: events of {len(strangers)} names that are no known stimulus ({listed}) are "
-            "not modelled and belong to the baseline; responses to them bias the estimates of "
-            "stimuli near them."
-        )
+        text = f"{where}: {len(strangers)} names are no known stimulus ({listed}) and "
+        if kind == "bold":
+            text += (
+                "are not modelled: their events belong to the baseline, and responses to them "
+                "bias the estimates of stimuli near them."
+            )
+        else:
+            text += "their volumes were left out."
+        notes.append(text)
     entities = parse_name(images[0])
     sessions = {parse_name(path).get("ses") for path in images}
     job = Job(

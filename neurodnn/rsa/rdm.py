@@ -60,7 +60,8 @@ def compute_rdms(
         Time points x the same channels, with ``obs_descriptors["run"]`` where there are several
         runs: what the noise covariance is estimated from (shrunk to its diagonal). Its degrees
         of freedom are ``descriptors["degrees_of_freedom"]``, as `fit_glm` sets it, else time
-        points - runs. Necessary for ``"mahalanobis"``; crossnobis without it takes the noise as white.
+        points - runs. Necessary for ``"mahalanobis"``; crossnobis without it takes the noise as
+        white.
 
     Returns
     -------

@@ -78,8 +78,9 @@ def searchlight(
     residuals : Dataset, optional
         Time points x the same channels, ``obs_descriptors["run"]`` where there are several:
         the noise covariance of every sphere is estimated from it, divided by
-        ``descriptors["degrees_of_freedom"]`` (else time points - runs) and shrunk to its diagonal (Schaefer & Strimmer 2005). Necessary for mahalanobis;
-        crossnobis without it takes the noise as white.
+        ``descriptors["degrees_of_freedom"]`` (else time points - runs) and shrunk to its
+        diagonal (Schaefer & Strimmer 2005). Necessary for mahalanobis; crossnobis without it
+        takes the noise as white.
     dtype : {"float64", "float32"}
         float64 is exact to 1e-12; float32 is about a third faster and differs by some 1e-6.
     min_features : int

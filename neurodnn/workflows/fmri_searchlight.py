@@ -127,7 +127,8 @@ def fmri_searchlight(
     least = ceil(min_share * full_ball_size(mask_img.affine, radius) - 1e-9)
     return searchlight(
         patterns, neighbors, references, metric=metric, comparison=comparison,
-        residuals=residuals, dtype=dtype, min_features=max(least, 1), n_jobs=n_jobs, progress=progress,
+        residuals=residuals, dtype=dtype, min_features=max(least, 1), n_jobs=n_jobs,
+        progress=progress,
     )  # fmt: skip
 
 
