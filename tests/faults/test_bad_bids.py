@@ -246,3 +246,51 @@ def test_a_beta_without_a_run_is_no_run_of_its_own(data, capsys):
     rows = [f"{name}\t{'n/a' if name == 'cat' else 1}" for name in STIMULI]
     path.write_text("\n".join(["stimulus\trun", *rows]) + "\n")
     assert f"{path}: column 'run' is empty in data row 2" in refused(root, capsys)
+
+
+def _cut_picture(root):
+    path = root / "bids" / "stimuli" / "cat.png"
+    path.write_bytes(path.read_bytes()[:2000])
+    return [], "cat.png: is a damaged or truncated image"
+
+
+def _other_rdm(root):
+    path = root / "planted.csv"
+    rows = path.read_text().splitlines()
+    rows[1] = ",".join([*rows[1].split(",")[:-1], "9"])
+    path.write_text("\n".join(rows))
+    return ["--reference-rdms", str(path)], "planted.csv: planted is not symmetric"
+
+
+def _no_such_layer(root):
+    return ["--layers", "conv99"], "the network has no such layer (got 'conv99')"
+
+
+def _other_network(root):
+    torch = pytest.importorskip("torch")
+    torch.save({"a.weight": torch.zeros(3)}, root / "w.pth")
+    words = ["--network", "alexnet", "--weights", str(root / "w.pth")]
+    return words, "w.pth: does not fit AlexNet: lacks 16 tensors"
+
+
+@pytest.mark.parametrize(
+    "spoil", [_other_rdm, _cut_picture, _no_such_layer, _other_network],
+    ids=["b50", "b51", "b54", "b55"],
+)  # fmt: skip
+def test_b50_to_b55_leave_nothing_behind(tmp_path, capsys, spoil):
+    from PIL import Image
+
+    root = make_betas(tmp_path, subjects=("01",)).parent
+    (root / "bids" / "stimuli").mkdir()
+    for seed, name in enumerate(STIMULI):
+        pixels = np.random.default_rng(seed).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / "bids" / "stimuli" / f"{name}.png")
+    more, fault = spoil(root)
+    words = [str(root / "bids"), str(root / "out"), "participant", *OPTIONS, "--network",
+             "neurodnn:scenes", "-w", str(root / "work"), *more]  # fmt: skip
+    assert main(words) == 2
+    text = capsys.readouterr().err
+    assert fault in text
+    assert "Traceback" not in text
+    assert tree(root / "out") == {}
+    assert not (root / "work").exists()
