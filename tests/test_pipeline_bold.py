@@ -6,11 +6,14 @@ import json
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
+import tiny_bold
 from tiny_bids import OPTIONS
 from tiny_bold import STIMULI, make_bold
 
 from neurodnn.cli import main
+from neurodnn.pipeline.matching import OTHER_EVENTS, modelled_names
 
 
 @pytest.fixture(scope="module")
@@ -121,4 +124,49 @@ def test_events_of_no_known_stimulus_are_told(tmp_path):
     (tmp_path / "stimuli.tsv").write_text("stimulus_id\n" + "\n".join(STIMULI) + "\n")
     assert run(tmp_path, "out", "--stimuli", str(tmp_path / "stimuli.tsv")) == 0
     content = json.loads(next((tmp_path / "out").rglob("*summary.json")).read_text())
-    assert any("(catch.png) and are not modelled" in note for note in content["Warnings"])
+    assert any("(catch.png) and enter the linear model" in note for note in content["Warnings"])
+
+
+def test_responses_to_other_events_leave_the_estimates_alone(tmp_path):
+    from nilearn.glm.first_level import compute_regressor
+
+    bids = make_bold(tmp_path)
+    (tmp_path / "stimuli.tsv").write_text("stimulus_id\n" + "\n".join(STIMULI) + "\n")
+    options = ("--stimuli", str(tmp_path / "stimuli.tsv"))
+    assert run(tmp_path, "without", *options) == 0
+    onsets = np.array([6.0, 31.0, 57.0, 99.0])
+    for table in bids.glob("sub-01/func/*events.tsv"):
+        table.write_text(table.read_text() + "".join(f"{t}\t1\tcatch\n" for t in onsets))
+    times = (np.arange(tiny_bold.VOLUMES) + 0.5) * tiny_bold.TR
+    response, _ = compute_regressor(np.array([onsets, onsets * 0 + 1, onsets * 0 + 1]), "glover",
+                                    times)
+    # another strength in every voxel: a pattern that would be added to stimuli near by
+    strength = np.random.default_rng(3).normal(0, 200, tiny_bold.tiny_bids.SHAPE)
+    for path in bids.rglob("*desc-preproc_bold.nii.gz"):
+        image = nibabel.load(path)
+        data = image.get_fdata() + strength[..., None] * response[:, 0]
+        tiny_bold._save(data, path)
+    assert run(tmp_path, "with", *options) == 0
+    one, two = (
+        nibabel.load(next((tmp_path / out).glob("sub-01/func/*statmap.nii.gz"))).get_fdata()
+        for out in ("without", "with")
+    )
+    # not equal: the catch trials cost degrees of freedom and the noise model sees them
+    assert np.nanmean(np.abs(one - two)) < 0.05
+    assert np.array_equal(np.isnan(one), np.isnan(two))
+
+
+@pytest.mark.parametrize(
+    ("cell", "stimulus", "expected"),
+    [
+        ("a.png", "a", "a"),
+        ("catch", None, OTHER_EVENTS),
+        ("Rest", None, None),
+        (float("nan"), None, None),
+    ],
+)
+def test_what_an_event_is_in_the_model(cell, stimulus, expected):
+    events = pd.DataFrame({"onset": ["4"], "duration": ["1"], "stim_file": [cell]})
+    assert modelled_names(events, "stim_file", [stimulus]) == [expected]
+    events["duration"] = ["n/a"]
+    assert modelled_names(events, "stim_file", [stimulus]) == [stimulus]

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 from neurodnn._checks import InputError, closest, message
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from neurodnn.pipeline.config import Config
     from neurodnn.pipeline.planning import Findings
 
 _SHOWN = 5
+OTHER_EVENTS = "events of no compared stimulus"
+# What laboratories call the absence of an event: it is the baseline, and must not be modelled.
+_REST = {"baseline", "blank", "fix", "fixation", "isi", "iti", "n/a", "null", "rest"}
 
 
 def stimulus_folder(config: Config) -> Path:
@@ -24,6 +29,27 @@ def absent_file(name: str, path: Path) -> str:
     """Return the one message about a file that an option names and that is not there."""
     remedy = "Correct the path."
     return message(f"--{name}", "the file does not exist", got=str(path), remedy=remedy)
+
+
+def modelled_names(events: pd.DataFrame, column: str, stimuli: Sequence[str | None]) -> list:
+    """Return what each event is in the linear model: its stimulus, another event, or nothing.
+
+    Events with a name that is no known stimulus (catch trials, images outside the RDM) share
+    one regressor that nobody reads: left to the baseline, responses to them would stand in the
+    estimates of the stimuli near them. Rows without a name, names that mean rest, and rows
+    whose times are not numbers (button presses) stay in the baseline.
+    """
+    import numpy as np
+    import pandas as pd
+
+    times = events[["onset", "duration"]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    timed = np.isfinite(times).all(axis=1) & (times[:, 1] >= 0)
+    names: list[str | None] = []
+    for cell, stimulus, whole in zip(events[column], stimuli, timed, strict=True):
+        named = isinstance(cell, str) and cell.strip().casefold() not in {"", *_REST}
+        other = OTHER_EVENTS if named and whole else None
+        names.append(other if stimulus is None else stimulus)
+    return names
 
 
 def plan_references(found: Findings) -> None:

@@ -11,6 +11,7 @@ from neurodnn.bids import is_done, read_json, read_tsv, write_derivative
 from neurodnn.pipeline.config import Config
 from neurodnn.pipeline.jobs import Job, Reference
 from neurodnn.pipeline.logs import LOGGER, collected_warnings, shows_progress
+from neurodnn.pipeline.matching import modelled_names
 from neurodnn.pipeline.provenance import (
     Context,
     common_fields,
@@ -145,7 +146,9 @@ def _load_bold(job: Job, config: Config) -> Loaded:
     parts, sentence = [], None
     for run in job.runs:
         LOGGER.info("%s: linear model of run %s", job.name, run.label)
-        events = read_tsv(run.labels).assign(stimulus=list(run.stimuli))
+        events = read_tsv(run.labels)
+        named = modelled_names(events, str(job.match["Column"]), run.stimuli)
+        events = events.assign(stimulus=named)
         confounds, sentence = load_confounds(run.confounds, config.confounds)
         settings = GLMSettings(
             hrf=config.hrf, noise_model=config.noise_model, estimate=config.estimate,

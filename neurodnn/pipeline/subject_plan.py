@@ -64,8 +64,8 @@ def _plan(
         text = f"{where}: {len(strangers)} names are no known stimulus ({listed}) and "
         if kind == "bold":
             text += (
-                "are not modelled: their events belong to the baseline, and responses to them "
-                "bias the estimates of stimuli near them."
+                "enter the linear model as one regressor of no interest (names that mean rest, "
+                "and rows without times, belong to the baseline)."
             )
         else:
             text += "their volumes were left out."
