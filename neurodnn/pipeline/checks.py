@@ -12,7 +12,7 @@ from neurodnn._checks import InputError, message
 from neurodnn.pipeline.jobs import Run
 
 if TYPE_CHECKING:
-    from neurodnn.pipeline.planning import Findings
+    from neurodnn.pipeline.findings import Findings
 
 _GRID_MM = 1e-3
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neurodnn.pipeline.config import Config
-    from neurodnn.pipeline.planning import Findings
+    from neurodnn.pipeline.findings import Findings
 
 _SHOWN = 5
 OTHER_EVENTS = "events of no compared stimulus"
@@ -125,6 +125,28 @@ def _spelled_alike(path: Path, rdms: Any, found: Findings) -> Any:
                                  remedy="Rename one, or give --stimulus-key id."))  # fmt: skip
     spelled = [key if key is not None else f"\0{i}" for i, key in enumerate(known)]
     return restrict_rdms(rdms, kept, names=spelled)
+
+
+def refuse_absent_images(strangers: Sequence[str], found: Findings, where: str, kind: str) -> None:
+    """Refuse data of images that the network cannot be shown, unless ``--min-stimuli`` allows it.
+
+    In events, names with the ending of an image count: others may be catch trials or responses.
+    Volumes of estimates have a stimulus each, whatever its name.
+    """
+    from neurodnn.stimuli import IMAGE_ENDINGS
+
+    if found.config.network == "none" or found.config.min_stimuli is not None:
+        return
+    absent = [name for name in strangers
+              if kind == "betas" or name.casefold().endswith(IMAGE_ENDINGS)]  # fmt: skip
+    if not absent:
+        return
+    known = list(found.stimuli["stimulus"]) if hasattr(found.stimuli, "columns") else []
+    near = [(name, closest(Path(name).stem, known)) for name in absent[:3]]
+    hints = "".join(f" Did you mean {other} by {name}?" for name, other in near if other)
+    fault = f"{len(absent)} images of the data are not among the stimuli"
+    remedy = f"Add them, or give --min-stimuli N to go on without them.{hints}"
+    raise InputError(message(where, fault, got=sorted(absent)[:_SHOWN], remedy=remedy))
 
 
 def shared_stimuli(

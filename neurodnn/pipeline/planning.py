@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +15,11 @@ from neurodnn._checks import DataWarning, InputError, message
 from neurodnn.bids import find_subjects, parse_name
 from neurodnn.pipeline import inputs
 from neurodnn.pipeline.config import Config
+from neurodnn.pipeline.findings import Findings
 from neurodnn.pipeline.jobs import Job, Plan
 from neurodnn.pipeline.logs import available_mb
 
 MIN_STIMULI = 4  # fewer give RDMs of three entries, which correlate with anything
-
-
-@dataclass
-class Findings:
-    """What the planning gathers on its way; faults are complete messages."""
-
-    config: Config
-    faults: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    roots: dict[str, Path] = field(default_factory=dict)
-    filters: dict[str, Any] = field(default_factory=dict)
-    stimuli: Any = None  # DataFrame of the stimulus table, or list of names
-    user_rdms: list[tuple[Path, Any]] = field(default_factory=list)
-
-    def attempt(self, step: Callable[[], Any], default: Any = None) -> Any:
-        """Return what `step` gives; an `InputError` becomes a fault and gives `default`."""
-        try:
-            return step()
-        except InputError as error:
-            for text in str(error).split("\n"):
-                if text not in self.faults:
-                    self.faults.append(text)
-            return default
 
 
 def make_plan(config: Config) -> Plan:

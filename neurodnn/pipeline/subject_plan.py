@@ -21,12 +21,16 @@ from neurodnn.pipeline.checks import (
 )
 from neurodnn.pipeline.estimate import BRAIN_SHARE, estimate_job, mask_voxels
 from neurodnn.pipeline.jobs import Job, Run
-from neurodnn.pipeline.matching import absent_file, shared_stimuli
+from neurodnn.pipeline.matching import (
+    absent_file,
+    refuse_absent_images,
+    shared_stimuli,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from neurodnn.pipeline.planning import Findings
+    from neurodnn.pipeline.findings import Findings
 
 
 def plan_job(
@@ -57,6 +61,7 @@ def _plan(
         check_masks(found, runs, infos)
     if matched is None or not infos:
         return None
+    refuse_absent_images(matched.only_in_events, found, where, kind)
     shared, notes = shared_stimuli(matched.matched, matched.only_in_events, found, where)
     strangers = matched.only_in_events
     if strangers:

@@ -8,10 +8,11 @@ name without folder and extension, case-folded), ``path`` (relative to the stimu
 
 from .keys import RULES, stimulus_key
 from .matching import EVENT_COLUMNS, MatchReport, match_stimuli
-from .table import read_stimuli
+from .table import IMAGE_ENDINGS, read_stimuli
 
 __all__ = [
     "EVENT_COLUMNS",
+    "IMAGE_ENDINGS",
     "MatchReport",
     "RULES",
     "match_stimuli",

@@ -1,11 +1,14 @@
 """Bad data sets through the command line: code 2, one message with path, reason and remedy.
 
-Ids as in the design (B41 to B48); B49 is in test_pipeline_config.py.
+Ids as in the design (B1 to B20, B41 to B55); B49 is in test_pipeline_config.py.
 """
 
 from __future__ import annotations
 
+import gzip
+import re
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -240,6 +243,49 @@ def test_damaged_pixels_are_found_before_anything_is_written(tmp_path, capsys):
     assert tree(root / "out") == {}
 
 
+def _header(content: bytes, offset: int, layout: str, *values) -> bytes:
+    raw = bytearray(gzip.decompress(content))
+    struct.pack_into(layout, raw, offset, *values)
+    return gzip.compress(bytes(raw))
+
+
+# Offsets are those of the NIfTI-1 header: dim 40, datatype 70, pixdim 76, vox_offset 108,
+# scl_slope 112, qform_code 252, sform_code 254, srow_x 280, magic 344.
+SPOILT = {
+    "b01 cut in half": (lambda c: c[: len(c) // 2], "cut short"),
+    "b02 no trailer": (lambda c: c[:-8], "cut short"),
+    "b04 wrong crc": (lambda c: c[:-8] + b"\0\0\0\0" + c[-4:], "checksum"),
+    "b06 empty": (lambda c: b"", "empty"),
+    "b07 web page": (lambda c: b"<!DOCTYPE html><html>", "web page"),
+    "b08 not compressed": (gzip.decompress, "gz"),
+    "b11 annex pointer": (lambda c: b"/annex/objects/MD5E-s1--0\n", "datalad get"),
+    "b13 huge": (lambda c: _header(c, 42, "<3h", 32767, 32767, 32767), "32767"),
+    "b14 negative": (lambda c: _header(c, 42, "<h", -5), "-5"),
+    "b15 slope inf": (lambda c: _header(c, 112, "<f", float("inf")), "slope"),
+    "b16 offset": (lambda c: _header(c, 108, "<f", 1e8), "offset|beyond|end"),
+    "b17 datatype": (lambda c: _header(c, 70, "<h", 999), "999"),
+    "b18 magic": (lambda c: _header(c, 344, "<4s", b"abc"), "NIfTI"),
+    "b19 no orientation": (lambda c: _header(c, 252, "<2h", 0, 0), "orientation"),
+    "b20 nan affine": (lambda c: _header(c, 280, "<f", float("nan")), "sform|affine"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_spoilt_images_end_with_code_2_and_nothing_written(tmp_path, capsys, name):
+    change, fault = SPOILT[name]
+    root = make_betas(tmp_path, subjects=("01",)).parent
+    image = next((root / "bids").rglob("*run-1*.nii.gz"))
+    image.write_bytes(change(image.read_bytes()))
+    words = [str(root / "bids"), str(root / "out"), "participant", *OPTIONS,
+             "--reference-rdms", str(root / "planted.csv"), "-w", str(root / "work")]  # fmt: skip
+    assert main(words) == 2
+    text = capsys.readouterr().err
+    assert image.name in text
+    assert re.search(fault, text), text
+    assert "Traceback" not in text
+    assert tree(root / "out") == {}
+
+
 def test_a_beta_without_a_run_is_no_run_of_its_own(data, capsys):
     root = data("betas")
     path = next((root / "bids").rglob("sub-01*run-1*.tsv"))
@@ -252,6 +298,24 @@ def _cut_picture(root):
     path = root / "bids" / "stimuli" / "cat.png"
     path.write_bytes(path.read_bytes()[:2000])
     return [], "cat.png: is a damaged or truncated image"
+
+
+def _no_picture(root):
+    (root / "bids" / "stimuli" / "cat.png").unlink()
+    return [], "sub-01: 1 images of the data are not among the stimuli (got ['cat'])"
+
+
+def _one_stem_twice(root):
+    folder = root / "bids" / "stimuli"
+    (folder / "cat.jpg").write_bytes((folder / "cat.png").read_bytes())
+    return [], "cat"
+
+
+def _a_bomb(root):
+    from PIL import Image
+
+    Image.new("1", (12_000, 6_000)).save(root / "bids" / "stimuli" / "cat.png")
+    return [], "cat.png"
 
 
 def _other_rdm(root):
@@ -274,8 +338,10 @@ def _other_network(root):
 
 
 @pytest.mark.parametrize(
-    "spoil", [_other_rdm, _cut_picture, _no_such_layer, _other_network],
-    ids=["b50", "b51", "b54", "b55"],
+    "spoil",
+    [_other_rdm, _cut_picture, _a_bomb, _no_picture, _one_stem_twice, _no_such_layer,
+     _other_network],
+    ids=["b50", "b51", "b52", "b53 missing", "b53 twice", "b54", "b55"],
 )  # fmt: skip
 def test_b50_to_b55_leave_nothing_behind(tmp_path, capsys, spoil):
     from PIL import Image
