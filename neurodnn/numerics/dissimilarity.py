@@ -21,8 +21,15 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodnn._checks import InputError, message
-from neurodnn.numerics.features import ZERO_FACTOR, feature_eps, floating, usable_features
+from neurodnn.numerics.crossnobis import crossnobis_distance
+from neurodnn.numerics.features import ZERO_FACTOR, feature_eps, usable_features
+from neurodnn.numerics.gram import (
+    as_patterns,
+    distances_of_gram,
+    undefined_distances,
+    whitener,
+    without_noise,
+)
 
 # Features per block of the Gram product: bounds memory for layers with millions of units and
 # depends on nothing but the data, so that a result is always the same bits.
@@ -58,10 +65,10 @@ def correlation_distance(X: ArrayLike) -> NDArray[np.float64]:
     >>> correlation_distance([[1, 2, 3], [2, 4, 6], [3, 2, 1]])
     array([0., 2., 2.])
     """
-    X = _patterns(X, 2, "X")
+    X = as_patterns(X, 2, "X")
     kept = np.flatnonzero(usable_features(X))
     if kept.size < 2:
-        return _undefined(X.shape[0])
+        return undefined_distances(X.shape[0])
     total = np.zeros(X.shape[0])
     low, high = np.full(X.shape[0], np.inf), np.full(X.shape[0], -np.inf)
     for block in _blocks(X, kept):
@@ -73,10 +80,47 @@ def correlation_distance(X: ArrayLike) -> NDArray[np.float64]:
     largest = np.maximum(np.abs(low), np.abs(high))
     flat = high - low <= ZERO_FACTOR * feature_eps(X.dtype) * largest
     norms = np.where(flat, np.nan, np.sqrt(np.diag(gram)))
-    rows, columns = np.triu_indices(X.shape[0], 1)
-    distances = 1.0 - gram[rows, columns] / norms[rows] / norms[columns]
-    tolerance = ZERO_FACTOR * np.finfo(np.float64).eps * kept.size
-    return np.clip(_without_noise(distances, tolerance), 0.0, 2.0)
+    return _one_minus_cosine(gram, norms, kept.size)
+
+
+def cosine_distance(X: ArrayLike) -> NDArray[np.float64]:
+    """Return 1 minus the cosine of every two patterns.
+
+    Unlike the correlation distance it heeds the mean of a pattern over features: zero is where
+    the patterns say it is.
+
+    Parameters
+    ----------
+    X : array (conditions x features)
+        Patterns, in any unit: the measure ignores the scale of each pattern.
+
+    Returns
+    -------
+    array of float64 (pairs,)
+        In [0, 2]. NaN for pairs with a pattern that is zero, and everywhere without a usable
+        feature.
+
+    Raises
+    ------
+    InputError
+        If `X` is not two-dimensional.
+
+    Examples
+    --------
+    >>> cosine_distance([[3, 4], [6, 8], [4, 3]]).round(12)
+    array([0.  , 0.04, 0.04])
+    """
+    X = as_patterns(X, 2, "X")
+    kept = np.flatnonzero(usable_features(X))
+    if kept.size == 0:
+        return undefined_distances(X.shape[0])
+    # A power of two changes no bit; it keeps squares of very small or large values in range.
+    largest = np.abs(X[:, kept]).max(axis=1).astype(np.float64)
+    powers = -np.frexp(largest)[1][:, np.newaxis]
+    scaled = (np.ldexp(block, powers) for block in _blocks(X, kept))
+    gram = sum(block @ block.T for block in scaled)
+    norms = np.where(largest > 0, np.sqrt(np.diag(gram)), np.nan)
+    return _one_minus_cosine(gram, norms, kept.size)
 
 
 def euclidean_distance(X: ArrayLike) -> NDArray[np.float64]:
@@ -102,10 +146,10 @@ def euclidean_distance(X: ArrayLike) -> NDArray[np.float64]:
     >>> euclidean_distance([[0, 0], [3, 4]])
     array([12.5])
     """
-    X = _patterns(X, 2, "X")
+    X = as_patterns(X, 2, "X")
     kept = np.flatnonzero(usable_features(X))
     if kept.size == 0:
-        return _undefined(X.shape[0])
+        return undefined_distances(X.shape[0])
     # Distances do not feel a shift of all conditions; without it the Gram form would cancel.
     centred = (block - block.mean(axis=0) for block in _blocks(X, kept))
     gram = sum(block @ block.T for block in centred)
@@ -142,95 +186,23 @@ def mahalanobis_distance(X: ArrayLike, precision: ArrayLike) -> NDArray[np.float
     >>> mahalanobis_distance([[0, 0], [3, 4]], [[1, 0], [0, 0.5]])
     array([8.5])
     """
-    X = _patterns(X, 2, "X")
+    X = as_patterns(X, 2, "X")
     kept = usable_features(X)
     if not kept.any():
-        return _undefined(X.shape[0])
+        return undefined_distances(X.shape[0])
     whitened = X[:, kept].astype(np.float64)
-    whitened = (whitened - whitened.mean(axis=0)) @ _whitener(precision, kept)
+    whitened = (whitened - whitened.mean(axis=0)) @ whitener(precision, kept)
     gram = whitened @ whitened.T
     return distances_of_gram(gram, np.diag(gram), int(kept.sum()), signed=False)
 
 
-def crossnobis_distance(
-    F: ArrayLike, precision: ArrayLike | None = None
-) -> NDArray[np.float64]:
-    """Return the cross-validated squared Mahalanobis distance, per usable feature.
-
-    For every ordered pair of different folds the difference of two conditions in one fold is
-    multiplied with that in the other; the mean over all pairs of folds equals leaving one run
-    out and testing it against the mean of the others. Noise of one run is independent of noise
-    of another, so the expectation is zero where two conditions do not differ, and values may
-    be negative: they are neither clipped nor rooted.
-
-    Parameters
-    ----------
-    F : array (folds x conditions x features)
-        At least two folds (runs), the same conditions in each.
-    precision : array (features x features), optional
-        Noise precision, as in `mahalanobis_distance`; without it the identity, which gives the
-        cross-validated squared Euclidean distance.
-
-    Returns
-    -------
-    array of float64 (pairs,)
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two folds, shapes do not fit or `precision` is not positive
-        definite.
-
-    References
-    ----------
-    Walther, A., et al. (2016). Reliability of dissimilarity measures for multi-voxel pattern
-    analysis. NeuroImage, 137, 188-200.
-
-    Examples
-    --------
-    >>> crossnobis_distance([[[0, 0], [2, 1]], [[0, 0], [1, -1]]])
-    array([0.5])
-    """
-    F = _patterns(F, 3, "F")
-    n_folds, n_conditions, _ = F.shape
-    if n_folds < 2:
-        raise InputError(
-            message("F", "crossnobis needs at least two folds (runs)", got=n_folds)
-        )
-    kept = usable_features(F)
-    if not kept.any():
-        return _undefined(n_conditions)
-    folds = F[:, :, kept].astype(np.float64)
-    folds -= folds.mean(axis=1, keepdims=True)
-    if precision is not None:
-        folds = folds @ _whitener(precision, kept)
-    total = folds.sum(axis=0)
-    within = sum(fold @ fold.T for fold in folds)
-    n_pairs = n_folds * (n_folds - 1)
-    # Sum over pairs of different folds of X_m X_n' = S S' - sum X_m X_m': no loop over pairs.
-    gram = (total @ total.T - within) / n_pairs
-    scale = (np.diag(total @ total.T) + np.diag(within)) / n_pairs
-    return distances_of_gram(gram, scale, int(kept.sum()), signed=True)
-
-
 METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "correlation": correlation_distance,
+    "cosine": cosine_distance,
     "crossnobis": crossnobis_distance,
     "euclidean": euclidean_distance,
     "mahalanobis": mahalanobis_distance,
 }
-
-
-def _patterns(values: ArrayLike, ndim: int, name: str) -> NDArray:
-    values = floating(values)
-    if values.ndim != ndim:
-        axes = "conditions x features" if ndim == 2 else "folds x conditions x features"
-        raise InputError(message(name, f"must be {axes}", got=values.shape))
-    return values
-
-
-def _undefined(n_conditions: int) -> NDArray[np.float64]:
-    return np.full(n_conditions * (n_conditions - 1) // 2, np.nan)
 
 
 def _blocks(X: NDArray, kept: NDArray[np.intp]) -> Iterator[NDArray[np.float64]]:
@@ -238,61 +210,10 @@ def _blocks(X: NDArray, kept: NDArray[np.intp]) -> Iterator[NDArray[np.float64]]
         yield X[:, kept[start : start + _FEATURES_PER_BLOCK]].astype(np.float64)
 
 
-def _without_noise(distances: NDArray, tolerance: float | NDArray) -> NDArray[np.float64]:
-    return np.where(np.abs(distances) <= tolerance, 0.0, distances)
-
-
-def distances_of_gram(
-    gram: NDArray, scale: NDArray, n_features: int, *, signed: bool
-) -> NDArray[np.float64]:
-    """Return squared distances per feature, condensed, from a Gram matrix of patterns.
-
-    Parameters
-    ----------
-    gram : array (conditions x conditions)
-        Dot products of (centred, whitened) patterns.
-    scale : array (conditions,)
-        Squared lengths against which a difference counts as rounding noise.
-    n_features : int
-    signed : bool
-        Whether distances may be negative (cross-validated); otherwise they are clipped at 0.
-
-    Examples
-    --------
-    >>> distances_of_gram(np.diag([9.0, 16.0]), np.array([9.0, 16.0]), 2, signed=False)
-    array([12.5])
-    """
-    rows, columns = np.triu_indices(gram.shape[0], 1)
-    norms = np.diag(gram)
-    distances = norms[rows] + norms[columns] - 2.0 * gram[rows, columns]
-    eps = np.finfo(np.float64).eps
-    tolerance = ZERO_FACTOR * eps * (scale[rows] + scale[columns])
-    distances = _without_noise(distances, tolerance) / n_features
-    return distances if signed else np.maximum(distances, 0.0)
-
-
-def _whitener(precision: ArrayLike, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return L with L L' = the precision of the kept features."""
-    precision = np.asarray(precision, dtype=np.float64)
-    if precision.shape != (kept.size, kept.size):
-        raise InputError(
-            message(
-                "precision",
-                "must be features x features",
-                got=precision.shape,
-                allowed=f"({kept.size}, {kept.size})",
-            )
-        )
-    try:
-        if not kept.all():
-            covariance = np.linalg.inv(precision)[np.ix_(kept, kept)]
-            precision = np.linalg.inv(covariance)
-        return np.linalg.cholesky((precision + precision.T) / 2.0)
-    except np.linalg.LinAlgError as error:
-        raise InputError(
-            message(
-                "precision",
-                "is not positive definite",
-                remedy="Shrink the covariance before inverting it.",
-            )
-        ) from error
+def _one_minus_cosine(gram: NDArray, norms: NDArray, n_features: int) -> NDArray[np.float64]:
+    rows, columns = np.triu_indices(norms.size, 1)
+    distances = 1.0 - gram[rows, columns] / norms[rows] / norms[columns]
+    tolerance = ZERO_FACTOR * np.finfo(np.float64).eps * n_features
+    # Opposite patterns too: ranks must not follow what rounding makes of their distance.
+    distances[np.abs(2.0 - distances) <= tolerance] = 2.0
+    return np.clip(without_noise(distances, tolerance), 0.0, 2.0)

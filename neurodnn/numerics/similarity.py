@@ -14,14 +14,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from neurodnn._checks import InputError, message
-from neurodnn.numerics.features import ZERO_FACTOR
+from neurodnn.numerics.kendall import tau_a, tau_b
 from neurodnn.numerics.ranks import average_ranks
+from neurodnn.numerics.rows import Row, as_row_pair, is_constant, undefined_row
+from neurodnn.numerics.whitened import corr_cov, cosine_cov, half_whitened
 
-Row = NDArray[np.float64]
+__all__ = [
+    "COMPARISONS",
+    "corr_cov",
+    "cosine",
+    "cosine_cov",
+    "is_constant",
+    "normalise",
+    "pearson",
+    "rho_a",
+    "spearman",
+    "tau_a",
+    "tau_b",
+]
 
 
 def pearson(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
@@ -134,65 +146,16 @@ def rho_a(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     return _compare(a, b, _rank_untied)
 
 
-def tau_a(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """Return Kendall's tau-a: concordant less discordant pairs, over all pairs of entries.
-
-    Parameters
-    ----------
-    a, b : array (rows x pairs)
-
-    Returns
-    -------
-    array of float64 (rows of a x rows of b)
-        In [-1, 1]; NaN where a row is constant.
-
-    Raises
-    ------
-    InputError
-        If the numbers of pairs differ.
-
-    Notes
-    -----
-    The time grows with the square of the number of entries (some 10 ms for 4,186), which is
-    why the searchlight offers `rho_a` in its place.
-
-    Examples
-    --------
-    >>> tau_a([[1, 2, 3, 4, 5, 6]], [[1, 1, 2, 2, 3, 3]])
-    array([[0.8]])
-    """
-    a, b = _rows(a, "a"), _rows(b, "b")
-    _check_pairs(a, b)
-    result = np.empty((a.shape[0], b.shape[0]))
-    for i, left in enumerate(a):
-        for j, right in enumerate(b):
-            both = ~(np.isnan(left) | np.isnan(right))
-            x, y = left[both], right[both]
-            n = x.size
-            defined = n > 1 and not (is_constant(x) or is_constant(y))
-            result[i, j] = _concordance(x, y) / (n * (n - 1) / 2) if defined else np.nan
-    return result
-
-
 COMPARISONS: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
+    "corr_cov": corr_cov,
     "cosine": cosine,
+    "cosine_cov": cosine_cov,
     "pearson": pearson,
     "rho-a": rho_a,
     "spearman": spearman,
     "tau-a": tau_a,
+    "tau-b": tau_b,
 }
-
-
-def is_constant(row: Row) -> bool:
-    """Return whether the range of `row` is rounding noise beside its largest value.
-
-    Examples
-    --------
-    >>> is_constant(np.array([0.7, 0.7 + 1e-16]))
-    True
-    """
-    low, high = row.min(), row.max()
-    return bool(high - low <= ZERO_FACTOR * np.finfo(float).eps * max(abs(low), abs(high)))
 
 
 def normalise(row: Row, comparison: str) -> Row:
@@ -202,7 +165,9 @@ def normalise(row: Row, comparison: str) -> Row:
     ----------
     row : array (pairs,)
         Without NaN.
-    comparison : {"spearman", "pearson", "cosine", "rho-a"}
+    comparison : {"spearman", "pearson", "cosine", "rho-a", "cosine_cov", "corr_cov"}
+        For the whitened two both rows are multiplied with V^-1/2, so that the product of the
+        two is that under V^-1 (Sigma = I; see `neurodnn.numerics.whitened`).
 
     Returns
     -------
@@ -217,22 +182,8 @@ def normalise(row: Row, comparison: str) -> Row:
     return _NORMALISERS[comparison](np.asarray(row, dtype=np.float64))
 
 
-def _rows(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    values = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    if values.ndim != 2:
-        raise InputError(message(name, "must be rows of condensed RDMs", got=values.shape))
-    return values
-
-
-def _check_pairs(a: NDArray, b: NDArray) -> None:
-    if a.shape[1] != b.shape[1]:
-        fault = "has another number of pairs than a"
-        raise InputError(message("b", fault, got=b.shape[1], allowed=str(a.shape[1])))
-
-
 def _compare(a: ArrayLike, b: ArrayLike, normaliser: Callable[[Row], Row]) -> NDArray:
-    a, b = _rows(a, "a"), _rows(b, "b")
-    _check_pairs(a, b)
+    a, b = as_row_pair(a, b)
     gaps_a, gaps_b = np.isnan(a).any(axis=1), np.isnan(b).any(axis=1)
     left = [None if gap else normaliser(row) for row, gap in zip(a, gaps_a, strict=True)]
     right = [None if gap else normaliser(row) for row, gap in zip(b, gaps_b, strict=True)]
@@ -253,20 +204,16 @@ def _compare_without_gaps(x: Row, y: Row, normaliser: Callable[[Row], Row]) -> f
     return float(normaliser(x[both]) @ normaliser(y[both])) if both.any() else np.nan
 
 
-def _undefined(row: Row) -> Row:
-    return np.full(row.size, np.nan)
-
-
 def _unit(row: Row) -> Row:
     largest = np.abs(row).max()
     if not largest > 0:
-        return _undefined(row)
+        return undefined_row(row)
     row = row / largest  # keeps squares of very small or large values in range
     return row / np.sqrt(row @ row)
 
 
 def _centred_unit(row: Row) -> Row:
-    return _undefined(row) if is_constant(row) else _unit(row - row.mean())
+    return undefined_row(row) if is_constant(row) else _unit(row - row.mean())
 
 
 def _centred_ranks(row: Row) -> Row:
@@ -274,28 +221,31 @@ def _centred_ranks(row: Row) -> Row:
 
 
 def _rank_unit(row: Row) -> Row:
-    return _undefined(row) if is_constant(row) else _unit(_centred_ranks(row))
+    return undefined_row(row) if is_constant(row) else _unit(_centred_ranks(row))
 
 
 def _rank_untied(row: Row) -> Row:
     if is_constant(row):
-        return _undefined(row)
+        return undefined_row(row)
     n = float(row.size)
     return _centred_ranks(row) / np.sqrt((n**3 - n) / 12)
 
 
+def _whitened_unit(row: Row) -> Row:
+    row = _unit(row)
+    return row if np.isnan(row).any() else _unit(half_whitened(row))
+
+
+def _whitened_centred_unit(row: Row) -> Row:
+    row = _centred_unit(row)
+    return row if np.isnan(row).any() else _unit(half_whitened(row))
+
+
 _NORMALISERS: dict[str, Callable[[Row], Row]] = {
+    "corr_cov": _whitened_centred_unit,
     "cosine": _unit,
+    "cosine_cov": _whitened_unit,
     "pearson": _centred_unit,
     "rho-a": _rank_untied,
     "spearman": _rank_unit,
 }
-
-
-@njit(nogil=True, cache=True)
-def _concordance(x, y):
-    total = 0
-    for i in range(x.size):
-        for j in range(i):
-            total += np.sign(x[i] - x[j]) * np.sign(y[i] - y[j])
-    return total

@@ -11,8 +11,10 @@ from rsatoolbox.rdm import RDMs
 
 from neurodnn._checks import DataWarning, InputError, check_choice, message
 from neurodnn.numerics.ranks import average_ranks
-from neurodnn.numerics.similarity import COMPARISONS, is_constant
+from neurodnn.numerics.similarity import COMPARISONS
+from neurodnn.numerics.whitened import whitened_size
 from neurodnn.rsa.names import labels_of, shorten_list
+from neurodnn.rsa.sides import says_nothing
 
 
 class NoiseCeiling(NamedTuple):
@@ -31,13 +33,18 @@ def noise_ceiling(
     ----------
     rdms : RDMs
         One row per subject. A missing distance is left out for its subject alone.
-    comparison : {"spearman", "pearson", "cosine", "rho-a", "tau-a"}
+    comparison : {"spearman", "pearson", "cosine", "rho-a", "tau-a", "tau-b", "corr_cov", \
+"cosine_cov"}
         The same as for the models.
     rule : {"nili", "plain", "algonauts"}
         ``"nili"``: subjects are brought to one scale as `comparison` sees them (ranks for
-        spearman, rho-a and tau-a; z scores for pearson; unit root mean square for cosine) and
-        averaged. Upper: mean score of subjects against the mean of all. Lower: against the
-        mean of the others, so that no subject explains itself.
+        spearman, rho-a, tau-a and tau-b; z scores for pearson; unit root mean square for
+        cosine; for the whitened measures the same after whitening) and averaged. Upper: mean
+        score of subjects against the mean of all. Lower: against the mean of the others, so
+        that no subject explains itself. For pearson, cosine, rho-a and the whitened measures
+        no model can exceed the upper bound where no distance is missing. For spearman none can where there are no ties (a
+        model with ties may, since ties favour it); for tau-a and tau-b the mean of ranks is
+        close to the best RDM, not certain to be it.
         ``"plain"``: the same bounds against the plain mean of RDMs, in their own unit; the
         upper one may then be exceeded.
         ``"algonauts"``: as in the Algonauts challenge of 2019, the mean *squared* score of
@@ -46,7 +53,8 @@ def noise_ceiling(
     Returns
     -------
     NoiseCeiling
-        ``lower``, ``upper``; both NaN, under a warning, with a single subject.
+        ``lower``, ``upper``; both NaN, under a warning, with a single subject (see
+        `split_half_reliability`) or where a subject has no score.
 
     Raises
     ------
@@ -75,7 +83,8 @@ def noise_ceiling(
         text = "a noise ceiling needs at least two subjects; it is NaN"
         warnings.warn(message("rdms", text, got=1), DataWarning, stacklevel=2)
         return NoiseCeiling(np.nan, np.nan)
-    _warn_of_undefined(rows, rdms)
+    if _warn_of_undefined(rows, rdms, comparison):
+        return NoiseCeiling(np.nan, np.nan)
     compare = COMPARISONS[comparison]
     if rule == "algonauts":
         return NoiseCeiling(np.nan, float(np.mean(compare(rows, _mean(rows)) ** 2)))
@@ -85,17 +94,18 @@ def noise_ceiling(
     return NoiseCeiling(float(np.mean(lower)), float(np.mean(compare(rows, _mean(scaled)))))
 
 
-def _warn_of_undefined(rows: np.ndarray, rdms: RDMs) -> None:
+def _warn_of_undefined(rows: np.ndarray, rdms: RDMs, comparison: str) -> bool:
     axis, labels = labels_of(rdms)
     undefined = [
         label
         for label, row in zip(labels, rows, strict=True)
-        if np.isnan(row).all() or is_constant(row[~np.isnan(row)])
+        if np.isnan(row).all() or says_nothing(row[~np.isnan(row)], comparison)
     ]
     if undefined:
         text = f"{axis} {shorten_list(undefined)} has no distances, or equal ones only"
         remedy = "The ceiling is NaN; leave these out."
         warnings.warn(message("rdms", text, remedy=remedy), DataWarning, stacklevel=3)
+    return bool(undefined)
 
 
 def _mean(rows: np.ndarray) -> np.ndarray:
@@ -103,6 +113,14 @@ def _mean(rows: np.ndarray) -> np.ndarray:
     present = ~np.isnan(rows)
     with np.errstate(invalid="ignore"):
         return np.where(present, rows, 0.0).sum(axis=0) / present.sum(axis=0)
+
+
+def _ranks(rows: np.ndarray) -> np.ndarray:
+    """Ranks; beside gaps over one more than their number, or fewer pairs had smaller ranks."""
+    ranks, present = average_ranks(rows), ~np.isnan(rows)
+    if present.all():
+        return ranks  # halves of whole numbers, whose means tie where they should
+    return ranks / (present.sum(axis=1, keepdims=True) + 1.0)
 
 
 def _unit_mean_square(rows: np.ndarray) -> np.ndarray:
@@ -114,12 +132,24 @@ def _z_scores(rows: np.ndarray) -> np.ndarray:
     return _unit_mean_square(rows - np.nanmean(rows, axis=1, keepdims=True))
 
 
+def _whitened_unit(rows: np.ndarray) -> np.ndarray:
+    rows = rows / np.nanmax(np.abs(rows), axis=1, keepdims=True)
+    return rows / np.array([[whitened_size(row)] for row in rows])
+
+
+def _whitened_z_scores(rows: np.ndarray) -> np.ndarray:
+    return _whitened_unit(rows - np.nanmean(rows, axis=1, keepdims=True))
+
+
 # How subjects are brought to one scale before they are averaged: the scale that the comparison
 # itself ignores.
 _SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "corr_cov": _whitened_z_scores,
     "cosine": _unit_mean_square,
+    "cosine_cov": _whitened_unit,
     "pearson": _z_scores,
-    "rho-a": average_ranks,
-    "spearman": average_ranks,
-    "tau-a": average_ranks,
+    "rho-a": _ranks,
+    "spearman": _ranks,
+    "tau-a": _ranks,
+    "tau-b": _ranks,
 }

@@ -11,8 +11,9 @@ from rsatoolbox.rdm import RDMs
 from scipy.spatial.distance import squareform
 
 from neurodnn._checks import DataWarning, InputError, check_choice, message
-from neurodnn.numerics.covariance import centred_by_run, precision_of, shrunk_covariance
-from neurodnn.numerics.dissimilarity import METRICS, usable_features
+from neurodnn.numerics.crossnobis import crossnobis_per_fold
+from neurodnn.numerics.dissimilarity import METRICS
+from neurodnn.numerics.features import usable_features
 from neurodnn.rsa.conditions import condition_folds, condition_means
 from neurodnn.rsa.names import (
     canonical_order,
@@ -20,6 +21,13 @@ from neurodnn.rsa.names import (
     names_of,
     shorten_list,
     stimulus_names,
+)
+from neurodnn.rsa.noise import (
+    NOISES,
+    check_channels,
+    fold_covariances,
+    noise_freedom,
+    noise_precision,
 )
 
 __all__ = [
@@ -29,6 +37,7 @@ __all__ = [
     "compute_rdms",
     "labels_of",
     "names_of",
+    "noise_freedom",
     "stimulus_names",
 ]
 
@@ -40,6 +49,7 @@ def compute_rdms(
     *,
     metric: str = "correlation",
     residuals: Dataset | Mapping[str, Dataset] | None = None,
+    noise: str = "pooled",
 ) -> RDMs:
     """Return the RDM of each set of patterns.
 
@@ -52,16 +62,20 @@ def compute_rdms(
         that is not finite for every stimulus, or that is constant over stimuli, is left out,
         as in the searchlight. (The RDMs of network layers, `neurodnn.layer_rdms`, are over all
         activations instead: a unit that answers alike to all images has been measured.)
-    metric : {"correlation", "euclidean", "mahalanobis", "crossnobis"}
-        1 - Pearson r; squared Euclidean, Mahalanobis and cross-validated Mahalanobis distance,
-        these three per channel, in squared units of the patterns. Crossnobis has a true zero
-        and may be negative.
+    metric : {"correlation", "cosine", "euclidean", "mahalanobis", "crossnobis"}
+        1 - Pearson r; 1 - cosine; squared Euclidean, Mahalanobis and cross-validated
+        Mahalanobis distance, these three per channel, in squared units of the patterns.
+        Crossnobis has a true zero and may be negative.
     residuals : Dataset or dict of label -> Dataset, optional
         Time points x the same channels, with ``obs_descriptors["run"]`` where there are several
         runs: what the noise covariance is estimated from (shrunk to its diagonal). Its degrees
         of freedom are ``descriptors["degrees_of_freedom"]``, as `fit_glm` sets it, else time
         points - runs. Necessary for ``"mahalanobis"``; crossnobis without it takes the noise as
         white.
+    noise : {"pooled", "per-fold"}
+        Covariance of the noise in crossnobis: one from all residuals (default, the better
+        estimate where runs are alike), or one of each run, shrunk on its own; two runs are then
+        whitened by the mean of theirs. Per fold, the residuals need the runs of the patterns.
 
     Returns
     -------
@@ -91,15 +105,25 @@ def compute_rdms(
     (1, 10)
     """
     check_choice("metric", metric, METRICS)
+    check_choice("noise", noise, NOISES)
+    if noise == "per-fold" and (metric != "crossnobis" or residuals is None):
+        fault = "per-fold noise needs crossnobis and residuals"
+        remedy = "Give the residuals of every run, or take noise='pooled'."
+        raise InputError(message("noise", fault, got=metric, remedy=remedy))
     labelled = isinstance(patterns, Mapping)
     sets = dict(patterns) if labelled else {"patterns": patterns}
     if not sets:
         raise InputError(message("patterns", "are empty"))
-    noise = residuals if isinstance(residuals, Mapping) else dict.fromkeys(sets, residuals)
+    if not isinstance(residuals, Mapping):
+        residuals = dict.fromkeys(sets, residuals)
+    elif sets.keys() - residuals.keys():
+        missing = [str(label) for label in sets if label not in residuals]
+        fault = f"there are none for {shorten_list(missing)}"
+        raise InputError(message("residuals", fault, got=list(residuals)))
     rows: list[np.ndarray] = []
     names: list[str] = []
     for label, dataset in sets.items():
-        own, row = _compute_one(dataset, metric, noise.get(label), label)
+        own, row = _compute_one(dataset, metric, residuals.get(label), noise, label)
         # Every set is brought to the stimulus order of the first.
         back, forth, _ = canonical_order(names or own, own, next(iter(sets)), label)
         order = np.empty_like(back)
@@ -191,7 +215,7 @@ def align_to(names: Sequence[str], rdms: RDMs) -> RDMs:
 
 
 def _compute_one(
-    dataset: Dataset, metric: str, residuals: Dataset | None, where: str
+    dataset: Dataset, metric: str, residuals: Dataset | None, noise: str, where: str
 ) -> tuple[list[str], np.ndarray]:
     """Return the names of stimuli and the RDM of one set of patterns."""
     folded = metric == "crossnobis"
@@ -202,8 +226,14 @@ def _compute_one(
     # Computed in canonical order: the order of the observations must not change a bit.
     order = np.argsort(np.array(names))
     values = values[..., order, :]
-    if metric == "mahalanobis" or (folded and residuals is not None):
-        keep, precision = _noise_precision(residuals, usable_features(values), where)
+    if residuals is not None and metric in ("mahalanobis", "crossnobis"):
+        check_channels(residuals, dataset, where)
+    if noise == "per-fold":
+        runs = sorted(set(stimulus_names(dataset.obs_descriptors["run"], "run")))
+        keep, covariances = fold_covariances(residuals, runs, usable_features(values), where)
+        row = crossnobis_per_fold(values[..., keep], covariances)
+    elif metric == "mahalanobis" or (folded and residuals is not None):
+        keep, precision = noise_precision(residuals, usable_features(values), where)
         row = METRICS[metric](values[..., keep], precision)
     else:
         row = METRICS[metric](values)
@@ -214,42 +244,6 @@ def _compute_one(
         remedy = "Their patterns are constant, or no channel is usable."
         warnings.warn(message(where, fault, remedy=remedy), DataWarning, stacklevel=3)
     return names, _permuted(row, np.argsort(order), len(names))
-
-
-def _noise_precision(
-    residuals: Dataset | None, usable: np.ndarray, where: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return which channels to keep and the precision matrix of their noise."""
-    if residuals is None:
-        remedy = "Give the residuals of the first-level model, or choose another metric."
-        raise InputError(message("residuals", "mahalanobis needs residuals", remedy=remedy))
-    values = np.asarray(residuals.measurements, dtype=np.float64)
-    if values.shape[1] != usable.size:
-        fault = f"have other channels than {where}"
-        allowed = str(usable.size)
-        raise InputError(message("residuals", fault, got=values.shape[1], allowed=allowed))
-    runs = residuals.obs_descriptors.get("run")
-    keep = usable & usable_features(values)
-    centred = centred_by_run(values[:, keep], runs)
-    n_runs = 1 if runs is None else len(set(map(str, runs)))
-    freedom = noise_freedom(residuals, len(centred) - n_runs)
-    shrunk = shrunk_covariance(centred, degrees_of_freedom=freedom)
-    return keep, precision_of(shrunk.covariance)
-
-
-def noise_freedom(residuals: Dataset, most: int) -> int:
-    """Return the degrees of freedom of residuals: what their model left, else `most`.
-
-    A design with many regressors leaves far fewer than there are time points; without that the
-    noise is taken for too small and its correlations for too certain.
-
-    Examples
-    --------
-    >>> noise_freedom(Dataset(np.eye(9), descriptors={"degrees_of_freedom": 3}), 8)
-    3
-    """
-    stated = (residuals.descriptors or {}).get("degrees_of_freedom")
-    return most if stated is None else min(int(stated), most)
 
 
 def _permuted(rows: np.ndarray, order: np.ndarray, n: int) -> np.ndarray:

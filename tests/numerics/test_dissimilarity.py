@@ -10,9 +10,11 @@ from scipy.spatial.distance import pdist, squareform
 from neurodnn._checks import InputError
 from neurodnn.numerics import dissimilarity
 from neurodnn.numerics.covariance import centred_by_run, precision_of, shrunk_covariance
+from neurodnn.numerics.crossnobis import crossnobis_per_fold
 from neurodnn.numerics.dissimilarity import (
     METRICS,
     correlation_distance,
+    cosine_distance,
     crossnobis_distance,
     euclidean_distance,
     mahalanobis_distance,
@@ -62,6 +64,24 @@ def test_correlation_equals_scipy(patterns):
     np.testing.assert_allclose(correlation_distance(patterns), expected, rtol=0, atol=1e-12)
 
 
+def test_cosine_equals_scipy(patterns):
+    expected = pdist(patterns, "cosine")
+    np.testing.assert_allclose(cosine_distance(patterns), expected, rtol=0, atol=1e-12)
+    for scale in (1e-180, 1e180):
+        found = cosine_distance(patterns * scale)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert np.ptp(np.abs(cosine_distance(patterns) - cosine_distance(patterns - 3))) > 0.1
+
+
+def test_cosine_of_copies_is_zero_and_of_a_zero_pattern_undefined(patterns):  # traps 5, 9
+    patterns[3] = patterns[0] * 0.3
+    patterns[4] = 0.0
+    found = squareform(cosine_distance(patterns), checks=False)
+    assert found[0, 3] == 0
+    assert np.isnan(np.delete(found[4], 4)).all()
+    assert np.isfinite(np.delete(np.delete(found, 4, 0), 4, 1)).all()
+
+
 def test_euclidean_equals_scipy(patterns):
     expected = pdist(patterns, "sqeuclidean") / 40
     np.testing.assert_allclose(euclidean_distance(patterns), expected, rtol=0, atol=1e-12)
@@ -85,6 +105,57 @@ def test_crossnobis_equals_rsatoolbox_and_the_hand_loop(noise):
     peer = calc_rdm(dataset, "crossnobis", descriptor="c", noise=precision, cv_descriptor="run")
     np.testing.assert_allclose(ours, peer.dissimilarities[0], rtol=0, atol=1e-10)
     np.testing.assert_allclose(ours, crossnobis_by_hand(folds, precision), rtol=0, atol=1e-10)
+
+
+def per_fold_by_hand(folds, covariances):
+    n, values = folds.shape[1], []
+    for i in range(n):
+        for j in range(i + 1, n):
+            parts = [
+                (folds[a, i] - folds[a, j])
+                @ np.linalg.inv((covariances[a] + covariances[b]) / 2)
+                @ (folds[b, i] - folds[b, j])
+                for a in range(len(folds))
+                for b in range(a)
+            ]
+            values.append(np.mean(parts) / folds.shape[2])
+    return np.array(values)
+
+
+def test_crossnobis_per_fold_equals_rsatoolbox_and_the_hand_loop():
+    folds = np.random.default_rng(2).normal(size=(4, 7, 15))
+    mixing = np.random.default_rng(3).normal(size=(4, 15, 45))
+    covariances = mixing @ mixing.transpose(0, 2, 1) / 45 * np.arange(1, 5)[:, None, None]
+    ours = crossnobis_per_fold(folds, covariances)
+    dataset = Dataset(
+        folds.reshape(28, 15),
+        obs_descriptors={"c": [f"c{i}" for i in range(7)] * 4, "run": np.repeat(range(4), 7)},
+    )
+    precisions = [np.linalg.inv(covariance) for covariance in covariances]
+    peer = calc_rdm(dataset, "crossnobis", descriptor="c", noise=precisions, cv_descriptor="run")
+    np.testing.assert_allclose(ours, peer.dissimilarities[0], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(ours, per_fold_by_hand(folds, covariances), rtol=0, atol=1e-10)
+    same = crossnobis_per_fold(folds, [covariances[0]] * 4)
+    expected = crossnobis_distance(folds, precisions[0])
+    np.testing.assert_allclose(same, expected, rtol=0, atol=1e-10)
+    order = [2, 0, 3, 1]  # runs in another order
+    turned = crossnobis_per_fold(folds[order], covariances[order])
+    np.testing.assert_allclose(turned, ours, rtol=0, atol=1e-12)
+    folds[:, :, 4] = 1.0  # a channel that says nothing: as if never measured
+    kept = np.delete(np.arange(15), 4)
+    clean = crossnobis_per_fold(folds[:, :, kept], covariances[:, kept][:, :, kept])
+    np.testing.assert_allclose(crossnobis_per_fold(folds, covariances), clean, rtol=0, atol=1e-12)
+
+
+def test_crossnobis_per_fold_refuses_what_does_not_fit():
+    folds = np.random.default_rng(2).normal(size=(3, 5, 4))
+    with pytest.raises(InputError, match="folds x features x features"):
+        crossnobis_per_fold(folds, np.eye(4))
+    with pytest.raises(InputError, match="of folds 1 and 2 is not positive definite"):
+        crossnobis_per_fold(folds, -np.stack([np.eye(4)] * 3))
+    with pytest.raises(InputError, match="at least two folds"):
+        crossnobis_per_fold(folds[:1], [np.eye(4)])
+    assert np.isnan(crossnobis_per_fold(np.ones((3, 5, 4)), [np.eye(4)] * 3)).all()
 
 
 def test_golden_values(golden):
@@ -152,7 +223,7 @@ def test_a_constant_pattern_has_no_correlation(patterns, value):
 
 
 def test_without_usable_features_all_is_undefined():
-    for metric in ("correlation", "euclidean"):
+    for metric in ("correlation", "cosine", "euclidean"):
         assert np.isnan(METRICS[metric](np.ones((4, 3)))).all()
     assert np.isnan(mahalanobis_distance(np.ones((4, 3)), np.eye(3))).all()
     assert np.isnan(crossnobis_distance(np.ones((2, 4, 3)))).all()
@@ -195,13 +266,13 @@ def test_mixed_magnitudes_of_sensors(patterns):
 
 
 def test_blocks_of_features_equal_the_whole(patterns, monkeypatch):
-    whole = {name: METRICS[name](patterns) for name in ("correlation", "euclidean")}
+    whole = {name: METRICS[name](patterns) for name in ("correlation", "cosine", "euclidean")}
     monkeypatch.setattr(dissimilarity, "_FEATURES_PER_BLOCK", 7)
     for name, expected in whole.items():
         np.testing.assert_allclose(METRICS[name](patterns), expected, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("metric", ["correlation", "euclidean"])
+@pytest.mark.parametrize("metric", ["correlation", "cosine", "euclidean"])
 def test_any_memory_layout_gives_the_same_bits(patterns, metric, tmp_path):
     expected = METRICS[metric](patterns)
     read_only = patterns.copy()
@@ -221,7 +292,7 @@ def test_properties_of_all_metrics(seed):
     folds = rng.normal(size=(3, n, p)) * rng.uniform(0.1, 10)
     values = folds[0]
     order, columns = rng.permutation(n), rng.permutation(p)
-    for name in ("correlation", "euclidean"):
+    for name in ("correlation", "cosine", "euclidean"):
         distances = METRICS[name](values)
         assert (distances >= 0).all()
         permuted = squareform(METRICS[name](values[order]))
@@ -264,3 +335,12 @@ def test_refusals():
         mahalanobis_distance(np.eye(3), np.eye(2))
     with pytest.raises(InputError, match="not positive definite"):
         mahalanobis_distance(np.eye(3), -np.eye(3))
+
+
+@pytest.mark.parametrize(("distance", "n_features"), [(correlation_distance, 2), (cosine_distance, 1)])
+def test_opposite_patterns_are_exactly_two_apart(distance, n_features):
+    # Ranks of distances that differ by rounding alone would follow the unit of the patterns.
+    rng = np.random.default_rng(0)
+    for unit in (1.0, 3.0, 0.7):
+        found = distance(unit * rng.normal(size=(12, n_features)))
+        assert set(found) == {0.0, 2.0}

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rsatoolbox.inference import boot_noise_ceiling
 from rsatoolbox.rdm import RDMs
+from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
 from neurodnn._checks import DataWarning, InputError
@@ -108,7 +109,9 @@ def test_refusals(options, match):
 
 @given(
     seed=st.integers(0, 2**32 - 1),
-    comparison=st.sampled_from(("cosine", "pearson", "spearman")),
+    comparison=st.sampled_from(
+        ("cosine", "pearson", "spearman", "rho-a", "corr_cov", "cosine_cov")
+    ),
 )
 def test_no_model_exceeds_the_upper_bound(seed, comparison):  # P25
     rng = np.random.default_rng(seed)
@@ -130,6 +133,45 @@ def test_true_model_lies_between_the_bounds():  # a small A5
     lower, upper = np.mean(bounds, axis=0)
     assert lower < np.mean(truths) < upper
     assert np.mean(truths) == pytest.approx(0.6402, abs=3 * np.std(truths) / np.sqrt(60))
+
+
+@pytest.mark.parametrize("comparison", ["spearman", "rho-a", "tau-b", "cosine_cov", "corr_cov"])
+def test_true_model_lies_between_the_bounds_of_every_measure(comparison):  # trap 36
+    rng = np.random.default_rng(3)
+    bounds, truths = [], []
+    for _ in range(20):
+        truth = pdist(rng.normal(size=(16, 20)), "sqeuclidean")
+        rows = truth + 8 * rng.normal(size=(8, truth.size))
+        bounds.append(noise_ceiling(RDMs(rows), comparison=comparison))
+        truths.append(COMPARISONS[comparison](rows, truth).mean())
+    lower, upper = np.mean(bounds, axis=0)
+    assert lower < np.mean(truths) < upper
+
+
+@pytest.mark.parametrize("comparison", ["cosine_cov", "corr_cov", "tau-b", "rho-a"])
+def test_missing_distance_leaves_the_other_subjects_of_every_measure(comparison):
+    rows = np.random.default_rng(0).random((4, 15)) + 0.1
+    whole = noise_ceiling(RDMs(rows), comparison=comparison)
+    rows[0, 3] = np.nan
+    found = noise_ceiling(RDMs(rows), comparison=comparison)
+    assert found.lower < found.upper
+    # one distance of sixty is gone: a pooling that let a gap spread would lose all subjects'
+    np.testing.assert_allclose(found, whole, rtol=0, atol=0.1)
+    # a subject without its first stimulus is that of the others' triangle
+    rows[0, :5] = np.nan
+    scaled = noise_ceiling(RDMs(rows * np.array([[1e3], [1], [1], [1]])), comparison=comparison)
+    np.testing.assert_allclose(scaled, noise_ceiling(RDMs(rows), comparison=comparison), 0, 1e-12)
+
+
+def test_ceiling_of_zeros_or_nothing_is_nan_without_other_warnings():
+    rows = np.random.default_rng(0).random((3, 6))
+    for nothing in (0.0, np.nan):
+        rows[1] = nothing
+        for comparison in COMPARISONS:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                warnings.filterwarnings("ignore", category=DataWarning)
+                assert np.isnan(noise_ceiling(RDMs(rows), comparison=comparison)).all()
 
 
 # ---- real data
@@ -159,3 +201,13 @@ def test_recordings_of_2008(real_data):
     rows = read_rdms(path, names=names).dissimilarities
     averaged = RDMs(rows.reshape(4, 2, -1).mean(axis=1))
     np.testing.assert_allclose(noise_ceiling(averaged), (0.372, 0.666), rtol=0, atol=5.01e-4)
+
+
+@pytest.mark.parametrize("comparison", ["spearman", "rho-a", "tau-a", "tau-b"])
+def test_ranks_of_a_subject_with_gaps_are_on_the_scale_of_the_others(comparison):
+    # One order in all three, which one subject was asked for in half of the pairs only.
+    order = np.arange(1.0, 67)
+    rows = np.stack([order, order, order])
+    rows[0, ::2] = np.nan
+    lower, upper = noise_ceiling(RDMs(rows), comparison=comparison)
+    assert lower > 0.999 and upper > 0.999

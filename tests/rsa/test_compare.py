@@ -8,18 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from rsatoolbox.rdm import RDMs, compare
 from scipy import stats
 from scipy.spatial.distance import pdist
+from sklearn.linear_model import LinearRegression
 
 from neurodnn._checks import DataWarning, InputError
 from neurodnn.rsa.compare import compare_rdms
 from neurodnn.rsa.rdm import align_to
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "rsa_golden.npz"
-COMPARISONS = ("cosine", "pearson", "rho-a", "spearman", "tau-a")
+COMPARISONS = (
+    "corr_cov", "cosine", "cosine_cov", "pearson", "rho-a", "spearman", "tau-a", "tau-b",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +156,9 @@ def test_dimensions_say_what_rows_are():
 
 
 @pytest.mark.parametrize("value", [1.0, 0.7])
-@pytest.mark.parametrize("comparison", ["pearson", "spearman", "rho-a", "tau-a"])
+@pytest.mark.parametrize(
+    "comparison", ["pearson", "spearman", "rho-a", "tau-a", "tau-b", "corr_cov"]
+)
 def test_constant_row_is_nan_and_leaves_the_others(value, comparison):  # G6, P22, K1, trap 10
     rng = np.random.default_rng(1)
     rows, model = rng.random((50, 45)), rng.random((1, 45))
@@ -220,14 +226,42 @@ def test_subject_without_any_distance_is_nan_and_named():
     np.testing.assert_allclose(found.values.ravel(), [1, np.nan], rtol=1e-15)
 
 
+@pytest.mark.parametrize("comparison", ["cosine", "cosine_cov", "bures"])
+def test_constant_data_have_a_cosine_with_a_model_but_zeros_have_none(comparison):
+    rows = np.array([np.full(6, 0.7), np.zeros(6), np.arange(6.0)])
+    with pytest.warns(DataWarning, match="the scores of rdm 2 are NaN"):
+        found = compare_rdms(_rdms(rows), _rdms(np.arange(1.0, 7)), comparison=comparison)
+    assert np.isfinite(found.values[[0, 2]]).all() and np.isnan(found.values[1]).all()
+
+
+def test_geometries_need_all_distances():
+    rows = np.random.default_rng(0).random((2, 6))
+    gap = rows.copy()
+    gap[0, 2] = np.nan
+    with pytest.raises(InputError, match="bures needs the distances of all pairs"):
+        compare_rdms(_rdms(gap), _rdms(rows), comparison="bures", nan_policy="omit")
+    with pytest.raises(InputError, match="bures needs the distances of all pairs"):
+        compare_rdms(_rdms(rows), _rdms(gap), comparison="bures", nan_policy="omit")
+    gap[0] = np.nan
+    with pytest.warns(DataWarning, match="rdm 1 are NaN"):
+        found = compare_rdms(_rdms(gap), _rdms(rows), comparison="bures").values
+    np.testing.assert_array_equal(np.isnan(found), [[True, True], [False, False]])
+
+
 def test_ties_in_a_model_advise_rho_a():  # trap 4
     tied = _rdms([0, 0, 0, 1, 1, 1], "reference", ["animacy"])
     data = _rdms(np.arange(6.0))
+    with pytest.warns(DataWarning, match="Kendall's tau-b. Compare with rho-a or tau-a"):
+        compare_rdms(data, tied, comparison="tau-b")
+    noise = _rdms([3.0, 1, 2, 5, 4, 6], "reference", ["luminance"])
+    with pytest.warns(DataWarning, match="reference animacy: 100% .* rho-a or tau-a"):
+        compare_rdms(data, tied, nuisance=noise)
     with pytest.warns(DataWarning, match="reference animacy: 100% .* rho-a or tau-a"):
         compare_rdms(data, tied)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        compare_rdms(data, tied, comparison="rho-a")
+        for comparison in ("rho-a", "tau-a", "pearson", "cosine", "corr_cov"):
+            compare_rdms(data, tied, comparison=comparison)
         few = np.arange(66.0)
         few[1] = few[0]  # 3 % of the entries
         compare_rdms(_rdms(np.arange(66.0)), _rdms(few))
@@ -246,6 +280,116 @@ def test_refusals(n_pairs, options, match):  # B45
         compare_rdms(_rdms(np.arange(n_pairs)), _rdms(np.arange(n_pairs)), **options)
 
 
+# ---- nuisance RDMs
+
+
+@pytest.mark.parametrize("comparison", ["pearson", "spearman"])
+def test_partial_golden(comparison, golden):  # b2: mne-rsa
+    data, references = golden["partial_data"], golden["partial_references"]
+    for place in range(3):
+        found = compare_rdms(
+            _rdms(data), _rdms(references[place]), comparison=comparison,
+            nuisance=_rdms(np.delete(references, place, axis=0)),
+        )  # fmt: skip
+        expected = golden[f"partial_{comparison}"][place]
+        assert found.item() == pytest.approx(expected, abs=1e-12)
+
+
+def _residual(y, X):
+    return y - LinearRegression().fit(X.T, y).predict(X.T)
+
+
+@pytest.mark.parametrize("semi", [False, True])
+@pytest.mark.parametrize("comparison", ["pearson", "spearman"])
+def test_partial_is_the_correlation_of_residuals(comparison, semi):
+    rng = np.random.default_rng(2)
+    data, references, nuisance = rng.random((3, 45)), rng.random((2, 45)), rng.random((2, 45))
+    found = compare_rdms(
+        _rdms(data, "subject", ["01", "02", "03"]), _rdms(references), comparison=comparison,
+        nuisance=_rdms(nuisance, "reference", ["edges", "size"]), semi=semi,
+    )  # fmt: skip
+    assert found.dims == ("subject", "reference")
+    assert found.attrs["nuisance"] == ["edges", "size"]
+    assert found.attrs["partial"] == ("semi-partial" if semi else "partial")
+    scale = (lambda x: stats.rankdata(x, axis=-1)) if comparison == "spearman" else np.asarray
+    data, references, nuisance = scale(data), scale(references), scale(nuisance)
+    for i, x in enumerate(data):
+        for j, y in enumerate(references):
+            left = x if semi else _residual(x, nuisance)
+            expected = np.corrcoef(left, _residual(y, nuisance))[0, 1]
+            assert found.values[i, j] == pytest.approx(expected, abs=1e-12)
+
+
+def test_nuisance_is_matched_by_name():
+    rng = np.random.default_rng(2)
+    data, reference, nuisance = (_rdms(rng.random(15)) for _ in range(3))
+    expected = compare_rdms(data, reference, nuisance=nuisance)
+    turned = align_to(["s03", "s00", "s05", "s01", "s04", "s02"], nuisance)
+    xr.testing.assert_identical(compare_rdms(data, reference, nuisance=turned), expected)
+    other = RDMs(rng.random((1, 15)), pattern_descriptors={"stimulus": list("abcdef")})
+    with pytest.raises(InputError, match="Only in nuisance: a, b, c"):
+        compare_rdms(data, reference, nuisance=other)
+    with pytest.warns(DataWarning, match="by position"):
+        compare_rdms(data, reference, nuisance=other, by_position=True)
+    with pytest.raises(InputError, match="nuisance: 5 stimuli cannot be paired"):
+        with pytest.warns(DataWarning):
+            compare_rdms(data, reference, nuisance=_rdms(rng.random(10)), by_position=True)
+
+
+def test_a_gap_of_the_nuisance_leaves_its_pair_out():  # P23
+    rng = np.random.default_rng(2)
+    data, reference, nuisance = rng.random((2, 15)), rng.random(15), rng.random(15)
+    gap_x, gap_z = data.copy(), nuisance.copy()
+    gap_x[0, [1, 4]], gap_z[7] = np.nan, np.nan
+    with pytest.raises(InputError, match="nuisance 1: distances are missing for s01, s04"):
+        compare_rdms(_rdms(data), _rdms(reference), nuisance=_rdms(gap_z))
+    found = compare_rdms(
+        _rdms(gap_x), _rdms(reference), nuisance=_rdms(gap_z), nan_policy="omit"
+    ).values.ravel()
+    for row, gone in enumerate([[1, 4, 7], [7]]):
+        x, y, z = (np.delete(v, gone) for v in (data[row], reference, nuisance))
+        ranks = [stats.rankdata(v) for v in (x, y, z)]
+        left, right = (_residual(v, ranks[2][None]) for v in ranks[:2])
+        assert found[row] == pytest.approx(np.corrcoef(left, right)[0, 1], abs=1e-12)
+
+
+def test_partial_with_itself_or_within_the_nuisance_is_nan_and_told():  # P24
+    rng = np.random.default_rng(2)
+    a, b, data = rng.random((3, 15))
+    references = _rdms([a, a + 2 * b, rng.random(15)], "reference", ["conv1", "both", "fc6"])
+    subjects = _rdms([data, b], "subject", ["01", "02"])
+    with pytest.warns(DataWarning, match="subject 01 with conv1, 01 with both, 02 with conv1"):
+        found = compare_rdms(
+            subjects, references, comparison="pearson", nuisance=_rdms([a, b])
+        )
+    np.testing.assert_array_equal(np.isnan(found), [[True, True, False], [True, True, True]])
+
+
+def test_constant_data_are_told_once_even_with_nuisance():
+    rng = np.random.default_rng(2)
+    rows = np.array([np.full(15, 0.7), rng.random(15)])
+    with pytest.warns(DataWarning) as caught:
+        found = compare_rdms(_rdms(rows), _rdms(rng.random(15)), nuisance=_rdms(rng.random(15)))
+    assert ["equal ones only" in str(one.message) for one in caught] == [True]
+    assert np.isnan(found.values[0]) and np.isfinite(found.values[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"comparison": "tau-a", "nuisance": True}, "no partial form.*allowed: pearson, spearman"),
+        ({"semi": True}, "semi: needs nuisance RDMs"),
+        ({"nuisance": "constant"}, "nuisance 1: all distances are equal"),
+    ],
+)
+def test_refusals_of_nuisance(options, match):
+    row = np.ones(6) if options.get("nuisance") == "constant" else np.arange(6.0)
+    if "nuisance" in options:
+        options = options | {"nuisance": _rdms(row)}
+    with pytest.raises(InputError, match=match):
+        compare_rdms(_rdms([3.0, 1, 2, 5, 4, 6]), _rdms([1.0, 3, 2, 5, 4, 6]), **options)
+
+
 # ---- properties
 
 
@@ -256,9 +400,21 @@ def test_with_itself_one_and_symmetric(seed, comparison):  # P17, P18
     np.testing.assert_array_equal(_score(a, b, comparison), _score(b, a, comparison).T)
 
 
-@given(seed=st.integers(0, 2**32 - 1), comparison=st.sampled_from(("spearman", "rho-a", "tau-a")))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    comparison=st.sampled_from(("spearman", "rho-a", "tau-a", "tau-b")),
+)
 def test_ranks_ignore_monotone_maps_and_mirror(seed, comparison):  # P19, P20
     a, b = np.random.default_rng(seed).random((2, 10))
     plain = _score(a, b, comparison)
     np.testing.assert_array_equal(_score(np.exp(a), b**3, comparison), plain)
     np.testing.assert_allclose(_score(a, -b, comparison), -plain, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("nan_policy", ["raise", "omit"])
+def test_infinite_distances_of_references_and_nuisance_are_refused(nan_policy):
+    data, infinite = _rdms(np.arange(6.0)), _rdms([0, 1, np.inf, 2, 3, 4.0])
+    with pytest.raises(InputError, match="reference 1.*infinite"):
+        compare_rdms(data, infinite, nan_policy=nan_policy)
+    with pytest.raises(InputError, match="nuisance 1.*infinite"):
+        compare_rdms(data, data, nuisance=infinite, nan_policy=nan_policy)

@@ -11,13 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rsatoolbox.data import Dataset
+from rsatoolbox.data.noise import prec_from_residuals
 from rsatoolbox.rdm import RDMs, calc_rdm
+from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist, squareform
 
 from neurodnn._checks import DataWarning, InputError
 from neurodnn.rsa.conditions import condition_folds, condition_means
 from neurodnn.rsa.names import canonical_order, labels_of, names_of, stimulus_names
+from neurodnn.rsa.noise import fold_freedom
 from neurodnn.rsa.rdm import align_rdms, align_to, compute_rdms
+from neurodnn.rsa.searchlight import searchlight
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "rsa_golden.npz"
 NAMES = [f"c{i}" for i in range(6)]
@@ -76,8 +80,9 @@ def test_golden_crossnobis_with_white_noise(runs, golden):  # G1, trap 22
 
 @pytest.mark.parametrize(
     ("metric", "peer", "scale"),
-    [("correlation", "correlation", 1), ("euclidean", "sqeuclidean", 1 / 12)],
-)
+    [("correlation", "correlation", 1), ("cosine", "cosine", 1),
+     ("euclidean", "sqeuclidean", 1 / 12)],
+)  # fmt: skip
 def test_scipy_agrees(metric, peer, scale):
     data = _dataset(7)
     found = compute_rdms(data, metric=metric).dissimilarities[0]
@@ -105,10 +110,100 @@ def test_crossnobis_equals_a_loop_over_runs_left_out(runs, golden):  # trap 23
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
+# ---- noise of each run
+
+
+@pytest.fixture
+def noise_by_run(golden):
+    return Dataset(
+        golden["residuals"] * np.repeat([1.0, 2.0, 3.0], 20)[:, None],
+        obs_descriptors={"run": list(np.repeat(["1", "2", "3"], 20))},
+    )
+
+
+def _per_fold(patterns, noise, **options):
+    return compute_rdms(patterns, metric="crossnobis", residuals=noise, noise="per-fold", **options)
+
+
+def test_noise_per_fold_equals_rsatoolbox(runs, noise_by_run):
+    parts = np.split(noise_by_run.measurements, 3)
+    precisions = [prec_from_residuals(part, method="shrinkage_diag") for part in parts]
+    peer = calc_rdm(runs, "crossnobis", "stimulus", noise=precisions, cv_descriptor="run")
+    found = _per_fold(runs, noise_by_run).dissimilarities
+    np.testing.assert_allclose(found, peer.dissimilarities, rtol=0, atol=1e-10)
+    pooled = compute_rdms(runs, metric="crossnobis", residuals=noise_by_run).dissimilarities
+    assert np.abs(found - pooled).max() > 1e-3
+
+
+def test_noise_per_fold_goes_with_the_names_of_runs(runs, noise_by_run):
+    expected = _per_fold(runs, noise_by_run).dissimilarities
+    order = np.random.default_rng(0).permutation(3).repeat(20) * 20 + np.tile(np.arange(20), 3)
+    turned = Dataset(
+        noise_by_run.measurements[order],
+        obs_descriptors={"run": [noise_by_run.obs_descriptors["run"][i] for i in order]},
+    )
+    np.testing.assert_array_equal(_per_fold(runs, turned).dissimilarities, expected)
+    numbers = Dataset(noise_by_run.measurements, obs_descriptors={"run": np.repeat([1, 2, 3], 20)})
+    np.testing.assert_array_equal(_per_fold(runs, numbers).dissimilarities, expected)
+
+
+def test_degrees_of_freedom_are_shared_out_by_length():
+    values = np.random.default_rng(0).normal(size=(30, 4))
+    noise = Dataset(
+        values, obs_descriptors={"run": ["a"] * 20 + ["b"] * 10},
+        descriptors={"degrees_of_freedom": 14},
+    )  # fmt: skip
+    rows, degrees = fold_freedom(noise, ["b", "a"])
+    assert [own.tolist() for own in rows] == [list(range(20, 30)), list(range(20))]
+    np.testing.assert_allclose(degrees, [9 / 28 * 14, 19 / 28 * 14], rtol=1e-15)
+    assert fold_freedom(Dataset(values, obs_descriptors=noise.obs_descriptors), ["a", "b"])[1] == [
+        19.0, 9.0,
+    ]  # fmt: skip
+
+
+def test_a_channel_flat_in_one_run_is_left_out(runs, noise_by_run):
+    flat = noise_by_run.measurements.copy()
+    flat[20:40, 5] = 0.7
+    found = _per_fold(runs, Dataset(flat, obs_descriptors=noise_by_run.obs_descriptors))
+    kept = np.delete(np.arange(8), 5)
+    clean = _per_fold(
+        Dataset(runs.measurements[:, kept], obs_descriptors=runs.obs_descriptors),
+        Dataset(flat[:, kept], obs_descriptors=noise_by_run.obs_descriptors),
+    )
+    np.testing.assert_allclose(found.dissimilarities, clean.dissimilarities, rtol=0, atol=1e-12)
+
+
+def test_noise_per_fold_refuses_what_it_cannot_do(runs, residuals, noise_by_run):
+    with pytest.raises(InputError, match="per-fold noise needs crossnobis and residuals"):
+        compute_rdms(runs, metric="mahalanobis", residuals=noise_by_run, noise="per-fold")
+    with pytest.raises(InputError, match="per-fold noise needs crossnobis and residuals"):
+        compute_rdms(runs, metric="crossnobis", noise="per-fold")
+    with pytest.raises(InputError, match="noise per fold needs runs"):
+        _per_fold(runs, residuals)
+    two = Dataset(
+        noise_by_run.measurements[:40],
+        obs_descriptors={"run": noise_by_run.obs_descriptors["run"][:40]},
+    )
+    with pytest.raises(InputError, match=r"runs of the residuals \(1, 2\) are not those"):
+        _per_fold(runs, two)
+    short = Dataset(
+        noise_by_run.measurements[:41],
+        obs_descriptors={"run": noise_by_run.obs_descriptors["run"][:41]},
+    )
+    with pytest.raises(InputError, match="too few time points in run 3"):
+        _per_fold(runs, short)
+    with pytest.raises(InputError, match="there are none for IT"):
+        compute_rdms({"V1": runs, "IT": runs}, metric="crossnobis", residuals={"V1": residuals})
+    with pytest.raises(InputError, match="Did you mean per-fold"):
+        compute_rdms(runs, metric="crossnobis", residuals=noise_by_run, noise="per_fold")
+
+
 # ---- order, repeats, channels
 
 
-@pytest.mark.parametrize("metric", ["correlation", "euclidean", "mahalanobis", "crossnobis"])
+@pytest.mark.parametrize(
+    "metric", ["correlation", "cosine", "euclidean", "mahalanobis", "crossnobis"]
+)
 def test_order_of_observations_changes_no_bit(metric, runs, residuals):  # traps 1, 23
     noise = residuals if metric in ("mahalanobis", "crossnobis") else None
     order = np.random.default_rng(1).permutation(18)
@@ -123,6 +218,17 @@ def test_order_of_observations_changes_no_bit(metric, runs, residuals):  # traps
     # first appearance decides the order of what comes out
     assert names_of(two) == list(dict.fromkeys(shuffled.obs_descriptors["stimulus"]))
     np.testing.assert_array_equal(one.dissimilarities, align_to(NAMES, two).dissimilarities)
+
+
+def test_stimuli_called_by_numbers_keep_their_order():  # K9: as strings 10 comes before 2
+    names = [str(i) for i in range(12)]
+    data = _dataset(12, names=names)
+    found = compute_rdms(data)
+    assert names_of(found) == names
+    expected = pdist(data.measurements, "correlation")
+    np.testing.assert_allclose(found.dissimilarities[0], expected, rtol=0, atol=1e-12)
+    peer = calc_rdm(data, "correlation", "stimulus")
+    assert list(peer.pattern_descriptors["stimulus"]) == sorted(names)
 
 
 def test_repeats_are_averaged_over_runs(runs, golden):  # trap 2
@@ -165,7 +271,9 @@ def test_crossnobis_needs_two_runs(runs):
         compute_rdms(one, metric="crossnobis")
 
 
-@pytest.mark.parametrize("metric", ["correlation", "euclidean", "mahalanobis", "crossnobis"])
+@pytest.mark.parametrize(
+    "metric", ["correlation", "cosine", "euclidean", "mahalanobis", "crossnobis"]
+)
 @pytest.mark.parametrize("value", [np.nan, 0.7])
 def test_missing_or_constant_channel_is_as_if_never_measured(
     metric, value, runs, residuals
@@ -183,11 +291,13 @@ def test_missing_or_constant_channel_is_as_if_never_measured(
     )
 
 
-def test_constant_pattern_is_named_and_nan():  # trap 9
+@pytest.mark.parametrize(("metric", "value"), [("correlation", 1.5), ("cosine", 0.0)])
+def test_constant_pattern_is_named_and_nan(metric, value):  # trap 9
     data = _dataset()
-    data.measurements[2] = 1.5
+    data.measurements[2] = value
     with pytest.warns(DataWarning, match="s2 are undefined"):
-        found = squareform(compute_rdms(data).dissimilarities[0], checks=False)
+        found = compute_rdms(data, metric=metric).dissimilarities[0]
+    found = squareform(found, checks=False)
     assert np.isnan(np.delete(found[2], 2)).all()
     assert np.isfinite(np.delete(np.delete(found, 2, 0), 2, 1)).all()
 
@@ -393,3 +503,19 @@ def test_noise_has_the_degrees_of_freedom_that_the_design_left():
     assert abs(found.mean() / truth.mean() - 1) < 0.1
     naive = compute_rdms(patterns, metric="mahalanobis", residuals=Dataset(left))
     assert naive.dissimilarities.mean() / truth.mean() > 2.5
+
+
+def test_residuals_with_other_channels_are_refused():
+    rng = np.random.default_rng(0)
+    channels = {"voxel": [3, 5, 8]}
+    patterns = Dataset(rng.normal(size=(5, 3)), obs_descriptors={"stimulus": list("abcde")},
+                       channel_descriptors=channels)  # fmt: skip
+    noise = rng.normal(size=(30, 3)) * [1, 10, 100]
+    alike = Dataset(noise, channel_descriptors=channels)
+    assert compute_rdms(patterns, metric="mahalanobis", residuals=alike).n_rdm == 1
+    swapped = Dataset(noise[:, ::-1], channel_descriptors={"voxel": [8, 5, 3]})
+    with pytest.raises(InputError, match="residuals.*voxel"):
+        compute_rdms(patterns, metric="mahalanobis", residuals=swapped)
+    with pytest.raises(InputError, match="residuals.*voxel"):
+        searchlight(patterns, csr_array(np.ones((1, 3), bool)), compute_rdms(patterns),
+                    metric="mahalanobis", residuals=swapped)  # fmt: skip
