@@ -11,8 +11,12 @@ references. Nothing is allocated per centre and nothing of a centre is kept. Wha
 centre depends on nothing but its own members, so neither a fault in another sphere nor the
 number of workers can change a bit.
 
+Whatever is linear in the lane of a centre is a product with other columns: references whose
+nuisance has been taken out, a basis of them, or their relabellings (`fill_lanes`).
+
 Compiled code is cached on disk and renewed when *this* file changes: after an edit of a module
-that it calls (`spheres`, `ranks`, `_blas`), remove the ``__pycache__`` beside them.
+that it calls (`lanes`, `spheres`, `sphere_noise`, `ranks`, `whitened`, `kendall`, `_blas`),
+remove the ``__pycache__`` beside them.
 """
 
 from __future__ import annotations
@@ -20,13 +24,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from neurodnn.numerics.features import ZERO_FACTOR
-from neurodnn.numerics.ranks import extremes, rank_into
+from neurodnn.numerics.kendall import concordance, make_concordance_work
+from neurodnn.numerics.lanes import COMPARISON_CODES, fill_lane
 from neurodnn.numerics.spheres import (
-    FLAT_RDM,
     LANES,
     METRIC_CODES,
-    NOT_FINITE,
     OK,
     REASONS,
     TOO_FEW,
@@ -40,90 +42,86 @@ from neurodnn.numerics.spheres import (
 
 __all__ = [
     "COMPARISON_CODES",
+    "LANES",
     "METRIC_CODES",
+    "OK",
     "REASONS",
     "Rule",
     "Spheres",
     "Work",
+    "fill_lanes",
+    "make_concordance_work",
     "make_work",
     "score_centres",
+    "score_orders",
 ]
 
-COMPARISON_CODES = {"spearman": 0, "pearson": 1, "cosine": 2, "rho-a": 3}
-_SPEARMAN, _PEARSON, _COSINE, _RHO_A = COMPARISON_CODES.values()
+
+@njit(nogil=True, cache=True)
+def fill_lanes(spheres, rule, work, first, last, n_features, reasons):
+    """Fill `work.block`, its scales and norms with the lanes of at most `LANES` centres.
+
+    Numbers of features and reason codes are those of all centres. A lane without a centre, or
+    whose centre is undefined, is zero.
+    """
+    for centre in range(first, last):
+        lane = centre - first
+        n = gather(spheres, work, centre)
+        n_features[centre] = n
+        reason = TOO_FEW
+        if n >= rule.min_features:
+            reason = sphere_distances(spheres, rule, work, centre, n)
+        if reason == OK:
+            reason, scale, norm = fill_lane(
+                rule, work.distances, work.block[lane], work.ranking, work.kernel
+            )
+            work.lane_scale[lane], work.lane_norm[lane] = scale, norm
+        reasons[centre] = reason
+        if reason != OK:
+            work.block[lane, :] = 0
+            work.lane_scale[lane] = work.lane_norm[lane] = 0.0
+    # Always all lanes: the bits of a row must not depend on how many stand beside it.
+    for lane in range(last - first, LANES):
+        work.block[lane, :] = 0
+        work.lane_scale[lane] = work.lane_norm[lane] = 0.0
 
 
 @njit(nogil=True, cache=True)
-def score_centres(spheres, rule, work, start, stop, scores, n_features, reasons):
-    """Write scores, numbers of features and reason codes of the centres start ... stop - 1."""
+def score_centres(spheres, rule, work, start, stop, scores, norms, n_features, reasons):
+    """Write products with the references, norms, numbers of features and reason codes.
+
+    Those of the centres start ... stop - 1; NaN where undefined.
+    """
     for first in range(start, stop, LANES):
         last = min(first + LANES, stop)
-        for centre in range(first, last):
-            lane = centre - first
-            n = gather(spheres, work, centre)
-            n_features[centre] = n
-            reason = TOO_FEW
-            if n >= rule.min_features:
-                reason = sphere_distances(spheres, rule, work, n)
-            if reason == OK:
-                reason = _fill_lane(rule, work, lane)
-            reasons[centre] = reason
-            if reason != OK:
-                work.block[lane, :] = 0
-        # Always all lanes: the bits of a row must not depend on how many stand beside it.
-        for lane in range(last - first, LANES):
-            work.block[lane, :] = 0
+        fill_lanes(spheres, rule, work, first, last, n_features, reasons)
         np.dot(work.block, spheres.references, work.product)
         for centre in range(first, last):
-            _write(work, centre - first, scores[centre], reasons, centre)
+            lane = centre - first
+            norms[centre] = work.lane_norm[lane] if reasons[centre] == OK else np.nan
+            for reference in range(scores.shape[1]):
+                score = work.product[lane, reference] * work.lane_scale[lane]
+                scores[centre, reference] = score if reasons[centre] == OK else np.nan
 
 
 @njit(nogil=True, cache=True)
-def _write(work, lane, scores, reasons, centre):
-    for reference in range(scores.size):
-        if reasons[centre] != OK:
-            scores[reference] = np.nan
-        else:
-            score = work.product[lane, reference] * work.lane_scale[lane]
-            scores[reference] = min(max(score, -1.0), 1.0)
+def score_orders(spheres, rule, work, orders, buffers, start, stop, scores, n_features, reasons):
+    """As `score_centres` for Kendall's tau-a, which is no product.
 
-
-@njit(nogil=True, cache=True)
-def _fill_lane(rule, work, lane):
-    """Turn distances into what is multiplied with the references; return a reason code."""
-    values = work.distances
-    n = values.size
-    low, high = extremes(values)
-    largest = max(abs(low), abs(high))
-    if not np.isfinite(largest):
-        return NOT_FINITE
-    if not largest > 0.0:
-        return FLAT_RDM
-    if rule.comparison != _COSINE and high - low <= ZERO_FACTOR * rule.eps * largest:
-        return FLAT_RDM
-    lane_values = work.block[lane]
-    if rule.comparison == _SPEARMAN or rule.comparison == _RHO_A:
-        ties = rank_into(values, low, high, lane_values, 0.5 * (n + 1), work.ranking)
-        if rule.comparison == _RHO_A:
-            ties = 0.0
-        squares = (float(n) ** 3 - n - ties) / 12.0
-    else:
-        squares = _centre(values, lane_values, rule.comparison == _PEARSON, largest)
-    work.lane_scale[lane] = 1.0 / np.sqrt(squares)
-    return OK
-
-
-@njit(nogil=True, cache=True)
-def _centre(values, out, centred, largest):
-    """Write values over `largest`, less their mean if asked; return their sum of squares."""
-    mean = 0.0
-    if centred:
-        for pair in range(values.size):
-            mean += values[pair]
-        mean /= values.size
-    squares = 0.0
-    for pair in range(values.size):
-        value = (values[pair] - mean) / largest
-        out[pair] = value
-        squares += value * value
-    return squares
+    `orders` are references x pairs, order and starts as of `concordance.in_order`.
+    """
+    n = work.distances.size
+    pairs = n * (n - 1) / 2.0
+    for first in range(start, stop, LANES):
+        last = min(first + LANES, stop)
+        fill_lanes(spheres, rule, work, first, last, n_features, reasons)
+        for centre in range(first, last):
+            for reference in range(scores.shape[1]):
+                if reasons[centre] == OK:
+                    count = concordance(
+                        work.block[centre - first], orders.order[reference],
+                        orders.starts[reference], buffers,
+                    )  # fmt: skip
+                    scores[centre, reference] = count / pairs
+                else:
+                    scores[centre, reference] = np.nan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import xarray as xr
@@ -13,29 +13,22 @@ from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from neurodnn._checks import DataWarning, check_choice, check_number
+from neurodnn.numerics.kendall import Ordered, in_order, make_concordance_work
 from neurodnn.numerics.searchlight import (
     COMPARISON_CODES,
-    METRIC_CODES,
     REASONS,
-    Rule,
     Spheres,
     make_work,
     score_centres,
+    score_orders,
 )
-from neurodnn.rsa.names import labels_of
-from neurodnn.rsa.spheres import (
-    aligned_patterns,
-    checked_neighbors,
-    noise_rows,
-    normalised_references,
-    voxel_major,
-)
+from neurodnn.rsa.names import names_of
+from neurodnn.rsa.readouts import finish, make_readout, nuisance_attributes
+from neurodnn.rsa.spheres import Prepared, SearchlightOptions, prepare, warn_of_losses
 
-DTYPES = ("float64", "float32")
 # Centres per block, a multiple of the kernel's lanes. Fixed, so that how work is cut never
 # depends on who does it.
-_BLOCK = 256
+BLOCK = 256
 
 
 def searchlight(
@@ -46,6 +39,9 @@ def searchlight(
     metric: str = "correlation",
     comparison: str = "spearman",
     residuals: Dataset | None = None,
+    nuisance: RDMs | None = None,
+    semi: bool = False,
+    noise: str = "pooled",
     dtype: str = "float64",
     min_features: int = 2,
     n_jobs: int = 1,
@@ -69,18 +65,29 @@ def searchlight(
         computed.
     references : RDMs
         Of the same stimuli, in any order, without gaps.
-    metric : {"correlation", "euclidean", "mahalanobis", "crossnobis"}
+    metric : {"correlation", "cosine", "euclidean", "mahalanobis", "crossnobis"}
         Distance of patterns: 1 - Pearson r (default: ignores the mean and the gain of a
-        region); squared Euclidean; squared Mahalanobis; cross-validated Mahalanobis.
-    comparison : {"spearman", "pearson", "cosine", "rho-a"}
+        region); 1 - cosine; squared Euclidean; squared Mahalanobis; cross-validated
+        Mahalanobis.
+    comparison : {"spearman", "pearson", "cosine", "rho-a", "tau-a", "corr_cov", "cosine_cov"}
         Similarity of RDMs. Spearman (default) assumes a monotone relation only; rho-a where
-        references hold many ties; cosine keeps the zero of crossnobis.
+        references hold many ties, or tau-a, which takes longer; cosine keeps the zero of
+        crossnobis; corr_cov and cosine_cov allow for distances that share a stimulus.
     residuals : Dataset, optional
         Time points x the same channels, ``obs_descriptors["run"]`` where there are several:
         the noise covariance of every sphere is estimated from it, divided by
         ``descriptors["degrees_of_freedom"]`` (else time points - runs) and shrunk to its
         diagonal (Schaefer & Strimmer 2005). Necessary for mahalanobis; crossnobis without it
         takes the noise as white.
+    nuisance : RDMs, optional
+        Of the same stimuli: what they explain is taken out of both sides, which gives the
+        partial correlation (spearman, pearson).
+    semi : bool
+        True: the nuisance is taken out of the references only (semi-partial correlation).
+    noise : {"pooled", "per-fold"}
+        Of crossnobis with residuals: one noise covariance of all runs (default), or one of each
+        run, shrunk on its own; two runs are then whitened with the mean of theirs. Runs of
+        patterns and residuals must bear the same names.
     dtype : {"float64", "float32"}
         float64 is exact to 1e-12; float32 is about a third faster and differs by some 1e-6.
     min_features : int
@@ -123,94 +130,96 @@ def searchlight(
     >>> searchlight(patterns, neighbors, model).sel(reference="conv1").shape
     (2,)
     """
-    check_choice("metric", metric, METRIC_CODES)
-    check_choice("comparison", comparison, COMPARISON_CODES)
-    check_choice("dtype", dtype, DTYPES)
-    least = 2 if metric == "correlation" else 1
-    min_features = max(int(check_number("min_features", min_features, minimum=1)), least)
-    neighbors = checked_neighbors(neighbors, patterns)
-    values, names = aligned_patterns(patterns, references, metric)
-    rows, usable = voxel_major(values, metric, dtype)
-    noise, degrees, usable = noise_rows(residuals, metric, usable, rows.dtype)
-    n_folds = len(values) if values.ndim == 3 else 1
-    del values  # the rows are the copy that is worked on
-    spheres = Spheres(
-        rows, usable, neighbors.indptr.astype(np.int64), neighbors.indices.astype(np.int32),
-        noise, normalised_references(references, names, comparison, rows.dtype),
-    )  # fmt: skip
-    rule = Rule(
-        METRIC_CODES[metric], COMPARISON_CODES[comparison], n_folds, min_features, degrees,
-        float(np.finfo(rows.dtype).eps),
-    )  # fmt: skip
-    scores, n_features, reasons = _score_blocks(spheres, rule, n_jobs, progress)
-    _warn_of_losses(usable, reasons, place)
-    labelled = _labelled(scores, n_features, reasons, labels_of(references)[1], place)
-    labelled.attrs |= {"metric": metric, "comparison": comparison, "dtype": dtype}
-    labelled.attrs["n_stimuli"] = len(names)
-    own = (patterns.channel_descriptors or {}).get(place)
-    if own is not None and neighbors.shape[0] == neighbors.shape[1]:
-        labelled.coords[place] = np.asarray(own)
-    return labelled.rename(comparison)
+    options = SearchlightOptions(metric, noise, dtype, min_features, place, n_jobs, progress)
+    ready = prepare(patterns, neighbors, names_of(references, "references"),
+                    comparison=comparison, residuals=residuals, options=options)  # fmt: skip
+    readout = make_readout(references, ready.names, comparison, nuisance, semi)
+    columns = readout.units.T if comparison == "tau-a" else readout.columns
+    products, _, n_features, reasons = score_places(ready.with_columns(columns), ready, options)
+    scores = finish(products, reasons, readout, ready.rule.eps)
+    warn_of_losses(ready.spheres.usable, reasons, place)
+    labelled = label_places({comparison: scores}, n_features, reasons, readout.labels, ready,
+                            options)[comparison]  # fmt: skip
+    labelled.attrs |= {"comparison": comparison, **nuisance_attributes(nuisance, semi)}
+    return labelled
 
 
-def _labelled(
-    scores: np.ndarray,
+def label_places(
+    values: dict[str, np.ndarray],
     n_features: np.ndarray,
     reasons: np.ndarray,
-    labels: list[str],
-    place: str,
-) -> xr.DataArray:
-    return xr.DataArray(
-        scores,
-        dims=(place, "reference"),
+    references: list[str],
+    ready: Prepared,
+    options: SearchlightOptions,
+) -> xr.Dataset:
+    """Return arrays of places x references, or of places, with their labels."""
+    place = options.place
+    dims = (place, "reference")
+    attrs = {
+        "reason_codes": "; ".join(f"{code}: {text}" for code, text in REASONS.items()),
+        "units": "1",
+        "metric": options.metric,
+        "dtype": options.dtype,
+        "n_stimuli": len(ready.names),
+    }
+    if options.noise != "pooled":
+        attrs["noise"] = options.noise
+    labelled = xr.Dataset(
+        {name: (dims[: array.ndim], array, attrs) for name, array in values.items()},
         coords={
-            "reference": labels,
+            "reference": references,
             "n_features": (place, n_features),
             "reason": (place, reasons),
         },
-        attrs={
-            "reason_codes": "; ".join(f"{code}: {text}" for code, text in REASONS.items()),
-            "units": "1",
-        },
+        attrs=attrs,
     )
+    return labelled if ready.places is None else labelled.assign_coords({place: ready.places})
 
 
-def _score_blocks(
-    spheres: Spheres, rule: Rule, n_jobs: int, progress: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return scores, numbers of features and reason codes of all centres."""
+def score_places(
+    spheres: Spheres, ready: Prepared, options: SearchlightOptions
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the products of all centres with the columns, norms, n_features and reasons."""
     n_centres = spheres.indptr.size - 1
     scores = np.empty((n_centres, spheres.references.shape[1]))
+    norms = np.empty(n_centres)
     n_features = np.zeros(n_centres, np.int32)
     reasons = np.zeros(n_centres, np.uint8)
+    orders = None
+    if ready.rule.comparison == COMPARISON_CODES["tau-a"]:
+        sides = [in_order(column) for column in spheres.references.T]
+        orders = Ordered(*(np.stack(parts) for parts in zip(*sides, strict=True)))
 
-    def score_block(start: int) -> int:
-        stop = min(start + _BLOCK, n_centres)
-        work = make_work(spheres, rule)
-        score_centres(spheres, rule, work, start, stop, scores, n_features, reasons)
-        return stop - start
+    def score_block(start: int, stop: int) -> None:
+        work = make_work(spheres, ready.rule)
+        if orders is None:
+            score_centres(spheres, ready.rule, work, start, stop, scores, norms, n_features,
+                          reasons)  # fmt: skip
+        else:
+            buffers = make_concordance_work(len(spheres.references), spheres.rows.dtype)
+            score_orders(spheres, ready.rule, work, orders, buffers, start, stop, scores,
+                         n_features, reasons)  # fmt: skip
 
-    parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
-    tasks = (delayed(score_block)(start) for start in range(0, n_centres, _BLOCK))
-    bar = tqdm(total=n_centres, desc="searchlight", unit="centre", disable=not progress)
+    for _ in run_blocks(score_block, n_centres, BLOCK, options):
+        pass
+    return scores, norms, n_features, reasons
+
+
+def run_blocks(
+    work_on: Callable[[int, int], object], n_centres: int, block: int, options: SearchlightOptions
+) -> Iterator[object]:
+    """Yield ``work_on(start, stop)`` for all blocks of centres, in their order."""
+
+    def counted(start: int) -> tuple[int, object]:
+        stop = min(start + block, n_centres)
+        return stop - start, work_on(start, stop)
+
+    parallel = Parallel(n_jobs=options.n_jobs, require="sharedmem", return_as="generator")
+    tasks = (delayed(counted)(start) for start in range(0, n_centres, block))
+    bar = tqdm(total=n_centres, desc="searchlight", unit="centre", disable=not options.progress)
     # One thread for each product: several would compete with the workers, and the bits of a
     # product may depend on how it is shared out.
     with threadpool_limits(1, user_api="blas"), bar:
-        for done in parallel(tasks):
+        for done, result in parallel(tasks):
             bar.update(done)
-    return scores, n_features, reasons
-
-
-def _warn_of_losses(usable: np.ndarray, reasons: np.ndarray, place: str) -> None:
-    lost = int((~usable).sum())
-    if lost:
-        text = (
-            f"patterns: {lost} of {usable.size} channels hold values that are not finite, or do"
-            " not vary, and are left out."
-        )
-        warnings.warn(text, DataWarning, stacklevel=3)
-    for code, reason in REASONS.items():
-        count = int((reasons == code).sum())
-        if code > 1 and count:
-            text = f"{count} of {reasons.size} {place} scores are undefined (NaN): {reason}."
-            warnings.warn(text, DataWarning, stacklevel=3)
+            yield result

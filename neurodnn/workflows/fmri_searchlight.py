@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _DISTANCES = {
     "correlation": "1 - Pearson correlation",
     "euclidean": "squared Euclidean distance per voxel",
+    "cosine": "1 - cosine similarity",
     "mahalanobis": "squared Mahalanobis distance per voxel",
     "crossnobis": "cross-validated squared Mahalanobis distance (crossnobis) per voxel with "
     "runs as folds, which is unbiased and may be negative (Walther et al., 2016)",
@@ -29,10 +30,17 @@ _COMPARISONS = {
     "pearson": "Pearson's correlation",
     "cosine": "the cosine",
     "rho-a": "Spearman's rho-a, which expects random ranks among ties (Schütt et al., 2023)",
+    "tau-a": "Kendall's tau-a",
+    "corr_cov": "the whitened correlation, which allows for the dependence of distances that share "
+    "a stimulus (Diedrichsen et al., 2021)",
+    "cosine_cov": "the whitened cosine, which allows for the dependence of distances that share a "
+    "stimulus (Diedrichsen et al., 2021)",
 }
 _CITATIONS = {
     "crossnobis": ["walther2016"],
     "rho-a": ["schuett2023"],
+    "corr_cov": ["diedrichsen2021"],
+    "cosine_cov": ["diedrichsen2021"],
 }
 _NOISE = (
     ", with the noise covariance of the residuals inside the sphere shrunk towards its diagonal "
@@ -50,6 +58,9 @@ def fmri_searchlight(
     metric: str = "correlation",
     comparison: str = "spearman",
     residuals: Dataset | None = None,
+    nuisance: RDMs | None = None,
+    semi: bool = False,
+    noise: str = "pooled",
     dtype: str = "float64",
     min_share: float = 0.5,
     n_jobs: int = 1,
@@ -68,12 +79,18 @@ def fmri_searchlight(
         Over the same stimuli, in any order; ``rdm_descriptors["reference"]`` names them.
     radius : float
         Of the spheres in mm, centre to centre, inclusive. Default 9: a ball of 3 voxels of 3 mm.
-    metric : {"correlation", "euclidean", "mahalanobis", "crossnobis"}
+    metric : {"correlation", "euclidean", "cosine", "mahalanobis", "crossnobis"}
         Distance between two patterns. Only crossnobis is free of the bias that noise brings.
-    comparison : {"spearman", "pearson", "cosine", "rho-a"}
+    comparison : {"spearman", "pearson", "cosine", "rho-a", "tau-a", "corr_cov", "cosine_cov"}
         How brain RDM and reference are compared. Spearman assumes a monotone relation alone.
     residuals : Dataset, optional
         Time points x the same voxels; needed for mahalanobis, used by crossnobis.
+    nuisance : rsatoolbox.rdm.RDMs, optional
+        Held constant: the comparison becomes a partial correlation (spearman, pearson).
+    semi : bool
+        Take the nuisance out of the references only. Default False: out of both.
+    noise : {"pooled", "per-fold"}
+        Noise covariance of crossnobis: one of all runs, or one of each run (see `searchlight`).
     dtype : {"float64", "float32"}
         float64 is exact; float32 is faster and agrees to about 1e-6.
     min_share : float
@@ -114,21 +131,15 @@ def fmri_searchlight(
     >>> fmri_searchlight(patterns, mask, references, radius=3.0, min_share=0.1).shape
     (27, 1)
     """
-    from math import ceil
-
-    from neurodnn.brain.fmri import read_mask, sphere_neighbors
-    from neurodnn.numerics.neighbors import full_ball_size
     from neurodnn.rsa.searchlight import searchlight
+    from neurodnn.workflows.searchlight_settings import SearchlightSettings
 
-    if not hasattr(mask_img, "affine"):
-        mask_img = read_mask(mask_img)
-    neighbors = sphere_neighbors(mask_img, radius, min_share=min_share)
-    # Voxels without usable values are no better than voxels outside the mask.
-    least = ceil(min_share * full_ball_size(mask_img.affine, radius) - 1e-9)
+    settings = SearchlightSettings(radius=radius, min_share=min_share)
+    neighbors, least = settings.spheres(mask_img)
     return searchlight(
         patterns, neighbors, references, metric=metric, comparison=comparison,
-        residuals=residuals, dtype=dtype, min_features=max(least, 1), n_jobs=n_jobs,
-        progress=progress,
+        residuals=residuals, nuisance=nuisance, semi=semi, noise=noise, dtype=dtype,
+        min_features=least, n_jobs=n_jobs, progress=progress,
     )  # fmt: skip
 
 
@@ -139,7 +150,9 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
     ----------
     parameters : mapping
         ``metric``, ``comparison``, ``radius`` (mm), ``min_share``, ``dtype``, ``n_stimuli``,
-        ``n_centres``, ``n_references``; ``noise`` (bool), whether residuals were used.
+        ``n_centres``, ``n_references``; ``noise`` (bool), whether residuals were used;
+        ``per_fold`` (bool), whether each fold had its own noise covariance; ``nuisance`` (names
+        of RDMs held constant) and ``semi`` (bool).
 
     Examples
     --------
@@ -154,6 +167,8 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
     if metric in ("mahalanobis", "crossnobis"):
         normalised = metric == "mahalanobis" or bool(parameters.get("noise"))
         noise, cited = (_NOISE, ["schaefer2005"]) if normalised else (_WHITE, [])
+        if normalised and parameters.get("per_fold"):
+            noise += ", estimated in each run and averaged over the two runs of each pair"
     text = (
         "A searchlight (Kriegeskorte et al., 2006) visited "
         f"{parameters['n_centres']} voxels of the mask. Round each, the patterns of "
@@ -164,6 +179,15 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
         "usable were left out. The resulting RDM was compared with each of "
         f"{parameters['n_references']} reference RDMs by {_COMPARISONS[comparison]} "
         f"(Kriegeskorte et al., 2008), in {parameters['dtype']} precision."
+        f"{_held_constant(parameters)}"
     )
     keys = ["kriegeskorte2006", "kriegeskorte2008"]
     return text, keys + cited + _CITATIONS.get(metric, []) + _CITATIONS.get(comparison, [])
+
+
+def _held_constant(parameters: Mapping[str, object]) -> str:
+    names = list(parameters.get("nuisance") or [])
+    if not names:
+        return ""
+    from_what = "the references alone (semi-partial)" if parameters.get("semi") else "both sides"
+    return f" The RDMs {', '.join(map(str, names))} were regressed out of {from_what} first."

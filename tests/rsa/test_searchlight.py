@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist
 from scipy.spatial.transform import Rotation
 from scipy.stats import pearsonr, spearmanr
+from small_brain import AFFINE, N_PAIRS, NAMES, Brain, at, dataset, models
 
 from neurodnn._checks import DataWarning, InputError
 from neurodnn.numerics.dissimilarity import METRICS
@@ -22,60 +23,6 @@ from neurodnn.rsa.rdm import compute_rdms
 from neurodnn.rsa.searchlight import searchlight
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "mne_rsa.npz"
-NAMES = [f"s{i:02d}" for i in range(9)]
-N_PAIRS = 36
-AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
-
-
-def dataset(values, runs=None, names=None):
-    names = list(names or NAMES)
-    descriptors = {"stimulus": names if runs is None else names * len(runs)}
-    if runs is not None:
-        descriptors["run"] = list(np.repeat(runs, len(names)))
-    return Dataset(values, obs_descriptors=descriptors)
-
-
-def models(values, names=NAMES):
-    labels = [f"layer{i}" for i in range(len(values))]
-    return RDMs(
-        values,
-        rdm_descriptors={"reference": labels},
-        pattern_descriptors={"stimulus": list(names)},
-    )
-
-
-def at(patterns, channels):
-    if patterns is None:
-        return None
-    descriptors = {key: list(values) for key, values in patterns.obs_descriptors.items()}
-    return Dataset(patterns.measurements[:, channels], obs_descriptors=descriptors)
-
-
-class Brain:
-    """A small brain: 630 voxels (three blocks of the engine), two runs, residuals, 3 models."""
-
-    def __init__(self):
-        rng = np.random.default_rng(20261124)
-        self.mask = np.zeros((10, 11, 9), bool)
-        self.mask[1:, 1:, 1:8] = True
-        n = self.mask.sum()
-        self.neighbors = ball_neighbors(self.mask, AFFINE, 4.0)
-        self.folds = rng.normal(size=(3, 9, n)) + 5.0
-        self.patterns = dataset(self.folds[0])
-        self.in_runs = dataset(self.folds.reshape(-1, n), runs=["1", "2", "10"])
-        noise = rng.normal(size=(50, n)) * rng.uniform(0.5, 3, n)
-        times = {"run": list(np.repeat(["1", "2"], 25))}
-        self.residuals = Dataset(noise, obs_descriptors=times)
-        self.references = models(rng.random((3, N_PAIRS)))
-
-    def options(self, metric):
-        patterns = self.in_runs if metric == "crossnobis" else self.patterns
-        noisy = metric in ("mahalanobis", "crossnobis")
-        return patterns, {"metric": metric, "residuals": self.residuals if noisy else None}
-
-    def members(self, centre):
-        start, stop = self.neighbors.indptr[centre : centre + 2]
-        return self.neighbors.indices[start:stop]
 
 
 @pytest.fixture(scope="module")
@@ -379,7 +326,7 @@ def test_a_constant_rdm_is_undefined_and_its_neighbours_are_not(comparison, metr
     references = models(rng.random((2, N_PAIRS)))
     patterns = dataset(np.vstack([values, values]), runs=["1", "2"])
     scores = quietly(patterns, spheres, references, metric=metric, comparison=comparison)
-    if comparison == "cosine":
+    if comparison in ("cosine", "cosine_cov"):
         assert np.isfinite(scores).all()
     else:
         assert scores.reason.values.tolist() == [0, 3, 0]
@@ -520,3 +467,39 @@ def test_stated_degrees_of_freedom_reach_every_sphere():
     rdm = compute_rdms(patterns, metric="mahalanobis", residuals=noise)
     assert score == pytest.approx(compare_rdms(rdm, reference, comparison="pearson").item(),
                                   abs=1e-10)  # fmt: skip
+
+
+def test_the_unit_of_two_voxels_does_not_decide_the_ranks():
+    # With two voxels every distance is 0 or 2; what rounding leaves of 2 must not be ranked.
+    rng = np.random.default_rng(4)
+    neighbors = csr_array(np.ones((1, 2), bool))
+    models = RDMs(rng.random((1, 28)), pattern_descriptors={"stimulus": list("abcdefgh")})
+    for _ in range(30):
+        values = rng.normal(size=(8, 2))
+        for dtype in ("float64", "float32"):
+            scores = [
+                searchlight(Dataset(unit * values, obs_descriptors={"stimulus": list("abcdefgh")}),
+                            neighbors, models, dtype=dtype).item()
+                for unit in (1.0, 3.0, 0.7)
+            ]  # fmt: skip
+            assert np.ptp(scores) < 1e-6
+
+
+@pytest.mark.parametrize("metric", ["correlation", "euclidean"])
+@pytest.mark.parametrize("huge", [1e20, 1e30, 1e60])
+def test_a_broken_channel_changes_no_other_sphere(metric, huge):
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(6, 6))
+    neighbors = csr_array(np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], bool))
+    names = {"stimulus": list("abcdef")}
+    models = RDMs(rng.random((1, 15)), pattern_descriptors=names)
+
+    def first(broken):
+        patterns = Dataset(values * [1, 1, 1, 1, 1, broken], obs_descriptors=names)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)
+            found = searchlight(patterns, neighbors, models, metric=metric, dtype="float32",
+                                comparison="pearson")  # fmt: skip
+        return found.values[0]
+
+    np.testing.assert_array_equal(first(huge), first(1.0))
