@@ -24,6 +24,7 @@ class Flips(NamedTuple):
     n_subjects: int
     n_flips: int  # two-sided and exact, a row of codes stands for its mirror too
     exact: bool
+    n_distinct: int  # rows that can differ in the statistic
     codes: np.ndarray  # uint8, rows x groups of eight subjects: bit i set negates subject i
 
     @property
@@ -31,7 +32,14 @@ class Flips(NamedTuple):
         return len(self.codes)
 
 
-def plan_flips(subjects: Sequence[str], n_permutations: int | str, tail: str, seed: int) -> Flips:
+def plan_flips(
+    subjects: Sequence[str],
+    n_permutations: int | str,
+    tail: str,
+    seed: int,
+    *,
+    enumerate_few: bool = True,
+) -> Flips:
     """Return all flips where they are few enough, otherwise random ones seeded per subject.
 
     Parameters
@@ -44,6 +52,8 @@ def plan_flips(subjects: Sequence[str], n_permutations: int | str, tail: str, se
     tail : "two-sided" or "greater"
         Two-sided statistics are equal for a flip and its mirror: half of all flips suffice.
     seed : int
+    enumerate_few : bool
+        False: `n_permutations` random rows however few flips there are, repeats included.
 
     Returns
     -------
@@ -71,10 +81,11 @@ def plan_flips(subjects: Sequence[str], n_permutations: int | str, tail: str, se
         raise InputError(
             message("n_permutations", fault, allowed="at most 20 subjects", remedy=remedy)
         )
-    if exact or 2**n <= max(_EXACT_BY_DEFAULT, n_permutations):
-        # |t| of a flip and of its mirror are equal: half of them tell everything.
-        rows = 2 ** (n - 1) if tail == "two-sided" else 2**n
-        return Flips(n, 2**n, True, _padded(np.arange(rows, dtype="<u4").view(np.uint8), rows, n))
+    # |t| of a flip and of its mirror are equal: half of them tell everything.
+    distinct = 2 ** (n - 1) if tail == "two-sided" else 2**n
+    if exact or (enumerate_few and 2**n <= max(_EXACT_BY_DEFAULT, n_permutations)):
+        codes = np.arange(distinct, dtype="<u4").view(np.uint8)
+        return Flips(n, 2**n, True, distinct, _padded(codes, distinct, n))
     if abs(_ALPHA * n_permutations - round(_ALPHA * n_permutations)) > 1e-9:
         fault = f"{_ALPHA} times {n_permutations} flips is no whole number"
         remedy = "The test is slightly conservative; take a multiple of 20."
@@ -88,7 +99,7 @@ def plan_flips(subjects: Sequence[str], n_permutations: int | str, tail: str, se
         negative[:, column] = generator.random(len(negative)) < 0.5
     negative[0] = False
     codes = np.packbits(negative, axis=1, bitorder="little")
-    return Flips(n, len(codes), False, _padded(codes, len(codes), n))
+    return Flips(n, len(codes), False, distinct, _padded(codes, len(codes), n))
 
 
 def _padded(codes: np.ndarray, rows: int, n_subjects: int) -> np.ndarray:
@@ -123,7 +134,7 @@ report the subject's own map without a group test.
     if n < 2:
         remedy = "Add subjects, or report the subject's own map without a group test."
         raise InputError(message("scores", f"a group test needs subjects, not {n}", remedy=remedy))
-    smallest = 1.0 / flips.n_rows
+    smallest = 1.0 / min(flips.n_rows, flips.n_distinct)
     if smallest <= _ALPHA:
         return
     fault = (
