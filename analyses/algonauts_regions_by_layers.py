@@ -13,16 +13,18 @@ The steps, each a cell:
 1. read the RDMs of the brain, by name: the two files list the photographs in different orders;
 2. make the RDM of every layer of every network from the photographs as they were shown (grey
    background, whole picture);
-3. compare every layer with every person's RDM, and bound what any model could reach (noise
-   ceilings);
-4. test over people: all 32,768 sign flips, the maximum over the 4 measurements x 10 layers of a
-   network; the same for trained less untrained;
-5. write a table and a figure.
+3. compare every layer with every person's RDM, bound what any model could reach (noise
+   ceilings), and ask of every cell whether it would hold with other people (sign flips), with
+   other photographs (labels permuted), and with both exchanged (two-factor bootstrap);
+4. hold networks against one another, layer by layer: trained on objects against trained on
+   scenes, and each against its own architecture without training;
+5. ask whether later parts of the brain go with later layers;
+6. write tables, two figures and the reading.
 
     python analyses/algonauts_regions_by_layers.py --data FOLDER --out FOLDER
 
 ``--data`` holds ``rdm92`` (``datasets/algonauts2019_92/registry.txt``) and ``nets``; the
-environment variable NEURODNN_DATA does as well. It takes about three minutes on one core.
+environment variable NEURODNN_DATA does as well. It takes about five minutes on one core.
 
 Cichy RM, Pantazis D, Oliva A (2014), Nature Neuroscience 17, 455-462; (2016), Cerebral Cortex 26,
 3563-3579. Cichy RM et al. (2019), arXiv:1905.05675. Iandola FN et al. (2016), arXiv:1602.07360.
@@ -146,122 +148,272 @@ def read_network(model: Model, folder: Path, images: Path, seed: int) -> RDMs:
 
 
 # %%
-# 3. Scores and ceilings
-# ----------------------
-# Spearman's rank correlation of a layer's RDM with each person's. The noise ceiling pools people
-# by ranks, as the measure demands; the challenge's own figures pool plain RDMs and are printed
-# beside it.
-def scores_of(brain: dict[str, RDMs], layers: list[RDMs]) -> xr.DataArray:
-    """Return measurement x subject x reference; the mean over drawings of an untrained network."""
-    parts = [
-        xr.concat([nd.compare_rdms(rdms, each) for rdms in brain.values()], dim="region")
-        for each in layers
-    ]
-    return sum(parts[1:], parts[0]).assign_coords(region=list(brain)) / len(parts)
-
-
-def ceilings_of(brain: dict[str, RDMs]) -> dict[str, tuple[float, float]]:
-    """Return lower and upper noise ceiling per measurement."""
-    return {label: tuple(nd.noise_ceiling(rdms)) for label, rdms in brain.items()}
-
-
-# %%
-# 4. Tests over people
-# --------------------
+# 3. and 4. Scores, ceilings, tests and differences
+# -------------------------------------------------
 # One family per network: 4 measurements x 10 stages. Two-sided, because a layer may well be
-# reliably *unlike* a region, as the early layers of the scene network are here.
-def test_of(scores: xr.DataArray) -> xr.Dataset:
-    """Return the exact sign-flip test, corrected over measurements and stages."""
-    return nd.sign_flip_test(scores, n_permutations="exact", family=("region", "reference"))
+# reliably *unlike* a region, as the early layers of the scene network are here. Differences are
+# paired: the same people, the same draws of photographs. An untrained network is the mean score
+# over several drawings of its weights: one drawing may differ from the next by a lot here.
+N_PERMUTATIONS = 32_780  # all 2**15 sign flips of 15 people; as many orders of the labels
+MEASURES = ("", "gain_")
+KINDS = {"subjects": "people", "subjects and stimuli": "both"}  # in the package, in the table
+
+
+def test_networks(
+    brain: dict[str, RDMs], layers: dict[str, list[RDMs]], n_jobs: int
+) -> dict[str, xr.Dataset]:
+    """Return the tests of each network, and under "objects - scenes" those of the difference."""
+    tests = {
+        name: nd.region_hierarchy(
+            brain, layers[name], control=layers.get(model.control),
+            n_permutations=N_PERMUTATIONS, n_jobs=n_jobs,
+        )  # fmt: skip
+        for name, model in MODELS.items()
+    }
+    tests["objects - scenes"] = nd.region_hierarchy(
+        brain, layers["objects"], control=layers["scenes"], n_permutations=N_PERMUTATIONS,
+        n_jobs=n_jobs,
+    )  # fmt: skip
+    return tests
+
+
+def columns_of(tests: xr.Dataset, cell: dict[str, str]) -> dict[str, float]:
+    """Return the numbers of one cell: score and gain, each with errors, interval and p."""
+    found = {"mean": tests["mean"].sel(cell).item()}
+    if "gain" in tests:
+        found["gain"] = tests["gain"].sel(cell).item()
+    for measure in MEASURES:
+        for name in ("standard_error", "low", "high", "p", "p_fwe"):
+            if measure + name in tests:
+                for kind, label in KINDS.items():
+                    value = tests[measure + name].sel(cell | {"generalises_to": kind})
+                    found[f"{measure}{name}_{label}"] = value.item()
+    for name in ("p_labels", "p_labels_fwe"):
+        found[name] = tests[name].sel(cell).item()
+    return found
 
 
 def table_of(
-    scores: dict[str, xr.DataArray], layers: dict[str, list[RDMs]], means: dict[str, RDMs]
+    tests: dict[str, xr.Dataset], layers: dict[str, list[RDMs]], means: dict[str, RDMs]
 ) -> pd.DataFrame:
     """Return one row per network, measurement and stage."""
     rows = []
-    for name, score in scores.items():
-        model, test = MODELS[name], test_of(score)
-        gain = None if model.control is None else test_of(score - scores[model.control])
+    for name, model in MODELS.items():
         groups = {
-            label: sum(nd.compare_rdms(mean, each).values[0] for each in layers[name])
-            / len(layers[name])
+            label: np.stack([nd.compare_rdms(mean, each).values[0] for each in layers[name]])
             for label, mean in means.items()
         }
-        n_people = score.sizes["subject"]
+        modules = module_names(model.architecture)
         for label in means:
-            for i, (stage, module) in enumerate(
-                zip(STAGES, module_names(model.architecture), strict=True)
-            ):
-                row = {"network": name, "measurement": label, "stage": stage, "module": module,
-                       "rho_of_mean_rdm": groups[label][i]}  # fmt: skip
+            for i, stage in enumerate(STAGES):
+                row = {"network": name, "measurement": label, "stage": stage, "module": modules[i],
+                       "rho_of_mean_rdm": groups[label][:, i].mean(),
+                       "range_over_drawings": np.ptp(groups[label][:, i])}  # fmt: skip
+                cell = {"region": label, "reference": stage}
                 if label in MEASUREMENTS:
-                    cell = {"region": label, "reference": stage}
-                    row |= {key: test[key].sel(cell).item() for key in ("mean", "t", "p", "p_fwe")}
-                    row["sem"] = score.sel(cell).std("subject", ddof=1).item() / n_people**0.5
-                    if gain is not None:
-                        row["gain"] = gain["mean"].sel(cell).item()
-                        row["gain_p_fwe"] = gain["p_fwe"].sel(cell).item()
+                    row |= columns_of(tests[name], cell)
+                    if name == "objects":
+                        rival = columns_of(tests["objects - scenes"], cell)
+                        row |= {
+                            key.replace("gain", "over_scenes"): value
+                            for key, value in rival.items()
+                            if key.startswith("gain")
+                        }
                 rows.append(row)
     return pd.DataFrame(rows)
 
 
 # %%
-# 5. Figure and report
-# --------------------
-def draw(scores: dict[str, xr.DataArray], ceilings: dict, table: pd.DataFrame):
-    """Return the figure: one panel per measurement, one line per network."""
+# 5. Do later parts of the brain go with later layers?
+# ----------------------------------------------------
+# In space from early visual to inferior temporal cortex, in time from the early to the late
+# window: the slope of the score on the stage in each, the best stage, and how far it rises.
+STREAMS = {"space": ("EVC", "IT"), "time": ("MEG early", "MEG late")}
+
+
+def orders_of(
+    brain: dict[str, RDMs], layers: dict[str, list[RDMs]], n_jobs: int
+) -> dict[tuple[str, str], xr.Dataset]:
+    """Return the hierarchy of each network along each stream."""
+    return {
+        (name, stream): nd.region_hierarchy(
+            {label: brain[label] for label in labels}, layers[name],
+            n_permutations=N_PERMUTATIONS, n_jobs=n_jobs,
+        )  # fmt: skip
+        for name in MODELS
+        for stream, labels in STREAMS.items()
+    }
+
+
+def order_table(orders: dict[tuple[str, str], xr.Dataset]) -> pd.DataFrame:
+    """Return slopes, best stages and their rise, one row per network and measurement."""
+    rows = []
+    for (name, stream), found in orders.items():
+        for label in STREAMS[stream]:
+            row = {"network": name, "stream": stream, "measurement": label}
+            row["best_stage"] = STAGES[int(found["best_layer"].sel(region=label)) - 1]
+            row["slope"] = found["slope"].sel(region=label).item()
+            row["rise_of_best_stage"] = found["order_slope"].item()
+            row["rise_p_people_own_best"] = found["order_p"].item()
+            for kind, short in KINDS.items():
+                at = found.sel(generalises_to=kind)
+                row[f"slope_p_{short}"] = at["slope_p"].sel(region=label).item()
+                row[f"best_low_{short}"] = at["best_layer_low"].sel(region=label).item()
+                row[f"best_high_{short}"] = at["best_layer_high"].sel(region=label).item()
+                row[f"rise_p_{short}"] = at["order_slope_p"].item()
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+# %%
+# 6. Figures and reading
+# ----------------------
+FAMILY = (
+    "people: exact sign flips, largest of 4 measurements x 10 stages; people and photographs: t "
+    "on the two-factor bootstrap, Holm over the same 40; two-sided"
+)
+
+
+def draw_scores(tests: dict[str, xr.Dataset]):
+    """Return the figure of scores: a panel per measurement, a line per network."""
     shown = {"objects": "trained on objects", "scenes": "trained on scenes",
              "untrained": "untrained (mean of all drawings)"}  # fmt: skip
-    frames = []
-    for name, label in shown.items():
-        frame = scores[name].to_dataframe(name="score").reset_index()
-        p = table[table["network"] == name].rename(
-            columns={"measurement": "region", "stage": "reference"}
-        )
-        p = p.drop(columns="p").rename(columns={"p_fwe": "p"})
-        frame = frame.merge(p[["region", "reference", "p"]], on=["region", "reference"])
-        frames.append(frame.assign(group=label))
-    long = pd.concat(frames)
-    order = {stage: i for i, stage in enumerate(STAGES)}
-    long = long.iloc[np.argsort(long["reference"].map(order).to_numpy(), kind="stable")]
+    parts = [frame_of(tests[name], "", label) for name, label in shown.items()]
+    ceilings = {
+        label: tuple(tests["objects"]["ceiling"].sel(region=label).values)
+        for label in MEASUREMENTS
+    }
     return nd.plot_regions(
-        long,
-        ceilings=ceilings,
-        ncols=2,
-        p_meaning="exact sign-flip test over 15 people, two-sided, corrected by the maximum over "
-        "4 measurements x 10 stages of each network",
+        pd.concat(parts), ceilings=ceilings, ncols=2, p_meaning=FAMILY,
+        interval_meaning="95 % interval for new people and new photographs",
         title="92 photographs: layers of SqueezeNet and the human brain",
+    )  # fmt: skip
+
+
+def draw_differences(tests: dict[str, xr.Dataset]):
+    """Return the figure of differences between networks, layer by layer."""
+    shown = {"objects": "objects less untrained", "objects - scenes": "objects less scenes",
+             "scenes": "scenes less untrained"}  # fmt: skip
+    parts = [frame_of(tests[name], "gain_", label) for name, label in shown.items()]
+    return nd.plot_regions(
+        pd.concat(parts), ncols=2, p_meaning=FAMILY, unit="difference of Spearman rho",
+        interval_meaning="95 % interval for new people and new photographs",
+        title="What training adds, and which training",
+    )  # fmt: skip
+
+
+def frame_of(tests: xr.Dataset, measure: str, label: str) -> pd.DataFrame:
+    """Return the table that `plot_regions` draws from."""
+    both, people = (tests.sel(generalises_to=kind) for kind in reversed(KINDS))
+    columns = {
+        "score": tests["gain" if measure else "mean"], "low": both[measure + "low"],
+        "high": both[measure + "high"], "p": people[measure + "p_fwe"],
+        "p_both": both[measure + "p_fwe"],
+    }  # fmt: skip
+    if not measure:
+        columns["p_stimuli"] = tests["p_labels_fwe"]
+    frames = [
+        array.reset_coords(drop=True).to_series().rename(name) for name, array in columns.items()
+    ]
+    frame = pd.concat(frames, axis=1).reset_index().assign(group=label)
+    place = {stage: i for i, stage in enumerate(STAGES)}
+    return frame.sort_values("reference", key=lambda names: names.map(place), kind="stable")
+
+
+def reading_of(table: pd.DataFrame, orders: pd.DataFrame) -> str:
+    """Return two sentences; which words they hold, the numbers decide."""
+    mine = orders[orders["network"] == "objects"].set_index("measurement")
+    rises = [
+        f"{mine.loc[early, 'best_stage']} ({early}) to {mine.loc[late, 'best_stage']} ({late}) in "
+        f"{stream}, {verdict_on(mine.loc[early])}"
+        for stream, (early, late) in STREAMS.items()
+    ]
+    tested = table[table["mean"].notna()]
+    objects, scenes = (tested[tested["network"] == name] for name in ("objects", "scenes"))
+    return (
+        f"The stage of the object network that fits best goes from {' and from '.join(rises)}. "
+        f"Of 40 cells that network is, for other people, {tally(objects, 'gain')} its untrained "
+        f"self and {tally(objects, 'over_scenes')} the scene network, while the scene network is "
+        f"{tally(scenes, 'gain')} its own untrained self (in brackets: for other people and other "
+        "photographs)."
     )
 
 
-def report(brain: dict[str, RDMs], table: pd.DataFrame, n_seeds: int) -> str:
-    """Return the findings in words."""
+def verdict_on(row: pd.Series) -> str:
+    """Return whether the best stage moves, and for whom that holds."""
+    rise, people, both = (row[key] for key in ("rise_of_best_stage", "rise_p_people",
+                                               "rise_p_both"))  # fmt: skip
+    if rise == 0:
+        return "no change"
+    move = "a rise" if rise > 0 else "a fall"
+    numbers = f"(p {p_text(people)}, p {p_text(both)})"
+    if both < 0.05:
+        return f"{move} that holds for other people and for other photographs as well {numbers}"
+    if people < 0.05:
+        return f"{move} that holds for other people but not for other photographs as well {numbers}"
+    return f"{move} that does not hold for other people, whatever the photographs {numbers}"
+
+
+def tally(rows: pd.DataFrame, measure: str) -> str:
+    """Return in how many cells a network is reliably above and below another."""
+    counts = {}
+    for label in KINDS.values():
+        reliable = rows[f"{measure}_p_fwe_{label}"] < 0.05
+        counts[label] = [int((reliable & (sign * rows[measure] > 0)).sum()) for sign in (1, -1)]
+    (above, below), (above_both, below_both) = counts.values()
+    return f"in {above} [{above_both}] above and in {below} [{below_both}] below"
+
+
+def p_text(p: float) -> str:
+    """Return a p value for a sentence."""
+    return f"= {p:.3f}" if p >= 0.001 else "< .001"
+
+
+def report(
+    brain: dict[str, RDMs], table: pd.DataFrame, orders: pd.DataFrame, n_seeds: int
+) -> str:
+    """Return the findings in words and numbers."""
     lines = ["Noise ceilings, Spearman (rank-pooled lower/upper; plain lower/upper; R2 of 2019):"]
     for label, rdms in brain.items():
         pooled, plain = nd.noise_ceiling(rdms), nd.noise_ceiling(rdms, rule="plain")
         squared = nd.noise_ceiling(rdms, rule="algonauts").upper
         lines.append(f"  {label:10s} {pooled.lower:.4f}/{pooled.upper:.4f}  "
                      f"{plain.lower:.4f}/{plain.upper:.4f}  {squared:.4f}")  # fmt: skip
-    lines.append("\nMean rho over people; * p < .05 corrected; + above the untrained control:")
-    tested = table[table["measurement"].isin(MEASUREMENTS)]
-    marked = tested.assign(
-        text=tested["mean"].map("{:.3f}".format)
-        + np.where(tested["p_fwe"] < 0.05, "*", " ")
-        + np.where((tested["gain_p_fwe"] < 0.05) & (tested["gain"] > 0), "+", " ")
-    )
-    wide = marked.pivot(index=["network", "measurement"], columns="stage", values="text")
-    wide = wide.reindex(columns=STAGES, index=pd.MultiIndex.from_product([MODELS, MEASUREMENTS]))
-    lines += [wide.to_string(), "", "Rho of the mean RDMs:"]
+    tested = table[table["mean"].notna()]
+    marks = {"*": "p_fwe_people", "#": "p_fwe_both", "s": "p_labels_fwe"}
+    legend = "* other people, # other people and photographs, s other photographs (labels)"
+    lines += [f"\nMean rho over people; p < .05 corrected: {legend}:"]
+    lines.append(marked_table(tested, "mean", marks))
+    marks = {"*": "_p_fwe_people", "#": "_p_fwe_both"}
+    for measure, heading in (("gain", "Less the untrained control"),
+                             ("over_scenes", "Objects less scenes")):  # fmt: skip
+        rows = tested[tested[measure].notna()]
+        own = {mark: measure + column for mark, column in marks.items()}
+        lines += [f"\n{heading}:", marked_table(rows, measure, own)]
+    lines += ["\nSlope on the stage, best stage, and its rise:"]
+    lines.append(orders.to_string(index=False, float_format="{:.4f}".format))
+    lines += ["\nRho of the mean RDMs (untrained: mean over drawings):"]
     wide = table.pivot(index=["network", "measurement"], columns="stage", values="rho_of_mean_rdm")
     index = pd.MultiIndex.from_product([MODELS, [*MEASUREMENTS, "human IT 2008"]])
     lines.append(wide.reindex(columns=STAGES, index=index).to_string(float_format="{:.3f}".format))
     lines.append(
-        f"\nUntrained: mean over {n_seeds} drawings of the weights. Exact sign flips (2^15), "
-        "two-sided, maximum over 4 measurements x 10 stages of a network. The tests generalise to "
-        "other people, not to other photographs."
+        f"\n{n_seeds} drawings of untrained weights; between them rho of the mean RDM differs by "
+        f"up to {table['range_over_drawings'].max():.3f}. {FAMILY}."
     )
+    lines += ["", "Reading:", reading_of(table, orders)]
     return "\n".join(lines) + "\n"
+
+
+def marked_table(rows: pd.DataFrame, value: str, marks: dict[str, str]) -> str:
+    """Return a table networks x measurements by stages, values followed by their marks."""
+    text = rows[value].map("{:.3f}".format)
+    for mark, column in marks.items():
+        text = text + np.where(rows[column] < 0.05, mark, " ")
+    wide = rows.assign(text=text)
+    wide = wide.pivot(index=["network", "measurement"], columns="stage", values="text")
+    kept = [name for name in MODELS if name in set(rows["network"])]
+    index = pd.MultiIndex.from_product([kept, MEASUREMENTS])
+    return wide.reindex(columns=STAGES, index=index).to_string()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -271,6 +423,7 @@ def main(argv: list[str] | None = None) -> int:
                         help="folder with rdm92 and nets (default: NEURODNN_DATA)")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--seeds", type=int, default=3, help="drawings of untrained weights")
+    parser.add_argument("--jobs", type=int, default=1, help="threads of the tests")
     arguments = parser.parse_args(argv)
     if arguments.data is None:
         parser.error("give --data or set NEURODNN_DATA")
@@ -285,16 +438,18 @@ def main(argv: list[str] | None = None) -> int:
         seeds = range(arguments.seeds if model.weights is None else 1)
         images = data / "rdm92" / "images_grey"
         layers[name] = [read_network(model, data / "nets", images, seed) for seed in seeds]
-    scores = {name: scores_of(brain, each) for name, each in layers.items()}
     with warnings.catch_warnings():
-        # told once, in the report: a few cells are skewed over people
+        # told once, in the log: a few cells are skewed over people
         warnings.simplefilter("default", nd.DataWarning)
-        table = table_of(scores, layers, means)
-    table.to_csv(arguments.out / "regions_by_layers.tsv", sep="\t", index=False,
-                 float_format="%.5f", na_rep="n/a")  # fmt: skip
-    figure = draw(scores, ceilings_of(brain), table)
-    figure.savefig(arguments.out / "regions_by_layers.png", dpi=150)
-    text = report(brain, table, arguments.seeds)
+        tests = test_networks(brain, layers, arguments.jobs)
+        orders = order_table(orders_of(brain, layers, arguments.jobs))
+    table = table_of(tests, layers, means)
+    for name, frame in (("regions_by_layers", table), ("hierarchy", orders)):
+        frame.to_csv(arguments.out / f"{name}.tsv", sep="\t", index=False, float_format="%.5f",
+                     na_rep="n/a")  # fmt: skip
+    draw_scores(tests).savefig(arguments.out / "regions_by_layers.png", dpi=200)
+    draw_differences(tests).savefig(arguments.out / "differences.png", dpi=200)
+    text = report(brain, table, orders, arguments.seeds)
     (arguments.out / "results.txt").write_text(text)
     sys.stdout.write(text)
     return 0

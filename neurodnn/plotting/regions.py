@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from neurodnn._checks import InputError, closest, message
 from neurodnn.plotting import style
+from neurodnn.plotting.cells import draw_cell, look_of, mark_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +27,7 @@ def plot_regions(
     ceilings: Mapping[str, tuple[float, float]] | None = None,
     alpha: float = 0.05,
     p_meaning: str = "p values as given in the table",
+    interval_meaning: str = "95 % interval",
     unit: str = "Spearman rho",
     ncols: int = 3,
     title: str | None = None,
@@ -35,15 +39,22 @@ def plot_regions(
     table : pandas.DataFrame
         One row per region and reference, and per subject and group where there are any, with
         columns ``region``, ``reference`` (the layer), ``score``; optional ``subject`` (dots are
-        drawn, and the mean with its standard error), ``group`` (a line each, such as a network)
-        and ``p`` (the same for all subjects of a cell). Order of first appearance is kept.
+        drawn, and the mean with its standard error), ``group`` (a line each, such as a network),
+        ``low`` and ``high`` (an interval, drawn in place of the standard error), ``p``,
+        ``p_both`` and ``p_stimuli`` (these the same for all subjects of a cell). Order of first
+        appearance is kept.
     ceilings : mapping of str to (float, float), optional
         Region -> lower and upper noise ceiling, drawn as a band.
     alpha : float
-        A star marks cells whose p is below it. Default 0.05.
+        Level of the marks. Default 0.05. With ``p`` alone a star marks cells below it. With
+        ``p`` (generalises to subjects) and ``p_both`` (to subjects and stimuli) a filled marker
+        stands where both are below it, an open one where ``p`` alone is, and none elsewhere;
+        ``p_stimuli`` below it is a dash at the foot of the panel.
     p_meaning : str
-        What the p values are, printed beside the star's meaning: which test, over what, and
-        corrected or not.
+        What the p values are, printed beside the meaning of the marks: which test, over what,
+        and corrected or not.
+    interval_meaning : str
+        What ``low`` and ``high`` are.
     unit : str
         Label of the vertical axis. Default ``"Spearman rho"``.
     ncols : int
@@ -80,7 +91,11 @@ def plot_regions(
     regions = list(dict.fromkeys(table["region"].astype(str)))
     references = list(dict.fromkeys(table["reference"].astype(str)))
     groups = _groups(table)
-    figure, places = _layout(len(regions), ncols, title is not None, len(groups) > 1)
+    notes = _notes(table, alpha, p_meaning, interval_meaning, ceilings is not None)
+    lines = textwrap.wrap(". ".join(style.plain(note, 300) for note in notes), 138)
+    foot = _FOOT + 0.11 * max(0, len(lines) - 1)
+    head = (_TITLE if title is not None else 0.12) + (0.26 if len(groups) > 1 else 0.0)
+    figure, places = _layout(len(regions), ncols, head, foot, _label_room(references))
     limits = _limits(table, ceilings, regions)
     for number, (region, place) in enumerate(zip(regions, places, strict=True)):
         axes = figure.add_axes(place)
@@ -91,7 +106,10 @@ def plot_regions(
         _draw_groups(axes, rows, groups, references, alpha)
         _dress(axes, region, references, unit if number % ncols == 0 else None)
     _legend(figure, groups)
-    _footnote(figure, table, alpha, p_meaning, ceilings is not None)
+    figure.text(
+        0.012, 0.1 / figure.get_figheight(), "\n".join(lines), fontsize=style.SMALL - 0.5,
+        color=style.FAINT, va="bottom", linespacing=1.3,
+    )  # fmt: skip
     style.figure_title(figure, title, space=_TITLE)
     return figure
 
@@ -119,14 +137,19 @@ def _groups(table: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(table["group"].astype(str))) if "group" in table else [""]
 
 
-def _layout(count: int, ncols: int, titled: bool, legend: bool):
+def _label_room(references: list[str]) -> float:
+    """Return the inches below a panel that slanted names and the next panel's title take."""
+    longest = max(len(style.plain(reference, 16)) for reference in references)
+    return 0.62 + 0.024 * longest
+
+
+def _layout(count: int, ncols: int, head: float, foot: float, below: float):
     columns, rows = min(count, ncols), -(-count // ncols)
     width = style.PAGE_WIDTH if columns > 1 else 3.6
-    head = (_TITLE if titled else 0.12) + (0.26 if legend else 0.0)
-    panel, gap, left = 1.75, 0.3, 0.55
+    panel, gap, left = 1.75, 0.4, 0.55
     side = (width - left - 0.1 - gap * (columns - 1)) / columns
-    step = panel + 1.0
-    height = head + rows * step + _FOOT
+    step = panel + below
+    height = head + rows * step + foot
     figure = style.new_figure(width, height)
     places = []
     for number in range(count):
@@ -142,6 +165,7 @@ def _limits(table, ceilings, regions) -> tuple[float, float]:
     values = table["score"].to_numpy(dtype=float)
     values = values[np.isfinite(values)]
     bands = [value for region in regions for value in (ceilings or {}).get(region, ())]
+    bands += [v for name in ("low", "high") if name in table for v in table[name].dropna()]
     low, high = min([0.0, *values, *bands]), max([0.0, *values, *bands])
     room = (high - low) or 1.0
     return low - (0.06 * room if low < 0 else 0), high + 0.14 * room
@@ -158,8 +182,7 @@ def _draw_groups(axes, rows, groups: list[str], references: list[str], alpha: fl
     offsets = np.linspace(-width / 2, width / 2, len(groups)) if len(groups) > 1 else [0.0]
     for number, (group, offset) in enumerate(zip(groups, offsets, strict=True)):
         part = rows[rows["group"].astype(str) == group] if "group" in rows else rows
-        colour = style.CATEGORIES[number % len(style.CATEGORIES)]
-        marker = style.MARKERS[number % len(style.MARKERS)]
+        look = look_of(number)
         means = np.full(len(references), np.nan)
         for place, reference in enumerate(references):
             cell = part[part["reference"].astype(str) == reference]
@@ -167,39 +190,14 @@ def _draw_groups(axes, rows, groups: list[str], references: list[str], alpha: fl
             scores = scores[np.isfinite(scores)]
             if scores.size:
                 means[place] = scores.mean()
-                _draw_cell(axes, place + offset, scores, colour, _starred(cell, alpha))
+                draw_cell(axes, place + offset, cell, scores, look.colour)
+                mark_cell(axes, place + offset, cell, scores, look, alpha)
+        graded = "p_both" in part
         axes.plot(
-            np.arange(len(references)) + offset, means, color=colour, linewidth=1.1,
-            marker=marker, markersize=4, markeredgecolor="white", markeredgewidth=0.5, zorder=4,
-            label=style.plain(group),
+            np.arange(len(references)) + offset, means, color=look.colour, linewidth=1.1,
+            marker=None if graded else look.marker, markersize=4, markeredgecolor="white",
+            markeredgewidth=0.5, zorder=3 if graded else 4, label=style.plain(group),
         )  # fmt: skip
-
-
-def _draw_cell(axes, x: float, scores: np.ndarray, colour: str, star: bool) -> None:
-    """Subjects as dots, the standard error of their mean as a bar, a star above them."""
-    top = scores.mean()
-    if scores.size > 1:
-        # spread by rank, not by chance: the same table gives the same picture
-        spread = np.linspace(-0.08, 0.08, scores.size)
-        axes.plot(
-            x + spread, scores, linestyle="none", marker="o", markersize=2.2, color=colour,
-            alpha=0.28, markeredgewidth=0, zorder=2,
-        )  # fmt: skip
-        error = scores.std(ddof=1) / np.sqrt(scores.size)
-        axes.plot((x, x), (top - error, top + error), color=colour, linewidth=1.1, zorder=3)
-        top = scores.max()
-    if star:
-        axes.annotate(
-            "*", (x, top), xytext=(0, -1), textcoords="offset points", ha="center", va="bottom",
-            fontsize=style.TEXT + 2, color=colour, annotation_clip=False,
-        )  # fmt: skip
-
-
-def _starred(cell, alpha: float) -> bool:
-    if "p" not in cell:
-        return False
-    values = cell["p"].to_numpy(dtype=float)
-    return bool(values.size and np.nanmin(values, initial=1.0) < alpha)
 
 
 def _dress(axes, region: str, references: list[str], unit: str | None) -> None:
@@ -223,26 +221,42 @@ def _dress(axes, region: str, references: list[str], unit: str | None) -> None:
 def _legend(figure, groups: list[str]) -> None:
     if len(groups) < 2:
         return
-    handles, labels = figure.axes[0].get_legend_handles_labels()
+    handles = [
+        Line2D(
+            [], [], color=look_of(i).colour, marker=look_of(i).marker, linewidth=1.1,
+            markersize=4, markeredgecolor="white", markeredgewidth=0.5,
+            label=style.plain(group, 48),
+        )
+        for i, group in enumerate(groups)
+    ]  # fmt: skip
     top = figure.axes[0].get_position().y1 + 0.5 / figure.get_figheight()
     figure.legend(
-        handles, labels, loc="upper left", bbox_to_anchor=(0.06, top), ncols=len(groups),
+        handles=handles, loc="upper left", bbox_to_anchor=(0.06, top), ncols=len(groups),
         frameon=False, fontsize=style.SMALL + 0.5, handlelength=1.6, columnspacing=1.6,
         borderaxespad=0,
     )  # fmt: skip
 
 
-def _footnote(figure, table, alpha: float, p_meaning: str, band: bool) -> None:
+def _notes(
+    table: pd.DataFrame, alpha: float, p_meaning: str, interval_meaning: str, band: bool
+) -> list[str]:
+    """Return what the marks, the bars and the band mean."""
     notes = []
-    if "p" in table:
+    if "p_both" in table:
+        notes.append(
+            f"filled: p < {alpha:g} for new subjects and new stimuli; open: for new subjects"
+            f" only; no marker: neither ({p_meaning})"
+        )
+    elif "p" in table:
         notes.append(f"* p < {alpha:g} ({p_meaning})")
-    if "subject" in table:
-        count = table["subject"].nunique()
-        notes.append(f"dots: {count} subjects; bars: standard error of the mean")
+    if "p_stimuli" in table:
+        notes.append(f"dash at the foot: p < {alpha:g} for new stimuli (labels permuted)")
+    dots = f"dots: {table['subject'].nunique()} subjects" if "subject" in table else ""
+    if "low" in table and "high" in table:
+        notes.append("; ".join(filter(None, [dots, f"bars: {interval_meaning}"])))
+    elif dots:
+        notes.append(f"{dots}; bars: standard error of the mean")
     if band:
         notes.append("band: lower to upper noise ceiling")
-    text = ". ".join(style.plain(note, 150) for note in notes)
-    figure.text(
-        0.012, 0.1 / figure.get_figheight(), text, fontsize=style.SMALL - 0.5,
-        color=style.FAINT, va="bottom", wrap=True,
-    )  # fmt: skip
+    return notes
+

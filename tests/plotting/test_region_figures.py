@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from neurodnn._checks import InputError
 from neurodnn.plotting.regions import plot_regions
@@ -108,3 +109,51 @@ def test_nan_scores_are_left_out_of_the_mean():
 def test_wrong_tables_are_named(frame, words):
     with pytest.raises(InputError, match=words):
         plot_regions(frame)
+
+
+def graded():
+    frame = table(subjects=1).drop(columns="subject")
+    frame["p"] = [0.01, 0.01, 0.5] * 2
+    frame["p_both"] = [0.01, 0.3, 0.5] * 2
+    frame["p_stimuli"] = [0.5, 0.01, 0.5] * 2
+    frame["low"], frame["high"] = frame["score"] - 0.1, frame["score"] + 0.2
+    return frame
+
+
+def test_markers_grade_what_a_score_generalises_to():
+    frame = graded()
+    axes = plot_regions(frame).axes[0]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [(dot.get_xdata()[0], dot.get_markerfacecolor() == "white") for dot in dots] == [
+        (0, False), (1, True),
+    ]  # fmt: skip
+    dashes = [line for line in axes.lines if line.get_marker() == "_"]
+    assert [dash.get_xdata()[0] for dash in dashes] == [1]
+
+
+def test_intervals_of_the_table_take_the_place_of_the_standard_error():
+    frame = graded()
+    figure = plot_regions(frame, interval_meaning="95 % interval for new people")
+    bars = [line for line in figure.axes[0].lines if list(line.get_xdata()) == [0, 0]]
+    assert [tuple(line.get_ydata()) for line in bars] == [
+        (frame["low"][0], frame["high"][0])
+    ]
+    assert figure.axes[0].get_ylim()[1] >= frame["high"].max()
+    notes = " ".join(" ".join(text.get_text() for text in figure.texts).split())
+    assert "bars: 95 % interval for new people" in notes
+    assert "filled: p < 0.05 for new subjects and new stimuli" in notes
+    assert "dash at the foot: p < 0.05 for new stimuli" in notes
+
+
+def test_notes_and_names_of_layers_do_not_meet():
+    frame = graded().replace({"features.2": "a_rather_long_name"})
+    figure = plot_regions(frame, p_meaning="x " * 140)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    top = max(text.get_window_extent(renderer).y1 for text in figure.texts)
+    lowest = min(
+        label.get_window_extent(renderer).y0
+        for axes in figure.axes
+        for label in axes.get_xticklabels()
+    )
+    assert top < lowest
