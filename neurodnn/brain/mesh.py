@@ -1,4 +1,4 @@
-"""GIFTI files read with care, meshes, and geodesic discs on them."""
+"""GIFTI files read with care, and meshes: vertices, triangles, ways along the surface."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from nibabel.gifti import GiftiImage
 from nibabel.gifti.parse_gifti_fast import GiftiParseError
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
-from scipy.spatial import cKDTree
 
-from neurodnn._checks import InputError, check_number, message
+from neurodnn._checks import InputError, message
 from neurodnn.brain._files import read_head, user_path
 
 _AGAIN = "Fetch it again or restore it from the source."
@@ -24,6 +22,12 @@ _BROKEN = (
     ExpatError, GiftiParseError, binascii.Error, zlib.error, ValueError, TypeError, KeyError,
     IndexError, AttributeError, AssertionError, OverflowError, EOFError,
 )  # fmt: skip
+
+# GIFTI's words for surfaces that show the cortex and do not measure it.
+_SHAPES = {
+    "inflated": "inflated", "veryinflated": "inflated", "spherical": "sphere",
+    "semi-spherical": "sphere", "ellipsoid": "sphere", "flat": "flat", "hull": "hull",
+}  # fmt: skip
 
 
 class Mesh:
@@ -37,6 +41,15 @@ class Mesh:
         Vertex indices.
     where : str
         How messages call it.
+    hemisphere : {"", "left", "right"}
+        The side, where known: data of the other side are then refused, although they have as
+        many vertices on meshes like fsaverage.
+    shape : str
+        ``"inflated"``, ``"sphere"`` or ``"flat"`` for a mesh to look at, on which millimetres
+        mean nothing; empty for a surface of the brain.
+    moved : bool
+        Whether the file names a transformation of the coordinates into the space of an image.
+        It is not applied: ways along the surface do not need it, projections do.
 
     Raises
     ------
@@ -49,10 +62,19 @@ class Mesh:
     3
     """
 
-    def __init__(self, coordinates: NDArray, faces: NDArray, where: str = "mesh") -> None:
+    def __init__(
+        self,
+        coordinates: NDArray,
+        faces: NDArray,
+        where: str = "mesh",
+        *,
+        hemisphere: str = "",
+        shape: str = "",
+        moved: bool = False,
+    ) -> None:
         self.coordinates = np.asarray(coordinates, float)
         self.faces = np.asarray(faces, np.int64)
-        self.where = where
+        self.where, self.hemisphere, self.shape, self.moved = where, hemisphere, shape, moved
         for name, array in (("coordinates", self.coordinates), ("faces", self.faces)):
             if array.ndim != 2 or array.shape[1] != 3 or not len(array):
                 what = f"{name} are not a table of three columns"
@@ -71,14 +93,60 @@ class Mesh:
     def edges(self) -> csr_array:
         """Return the lengths of the edges in mm, symmetric, vertices x vertices."""
         sides = np.concatenate([self.faces[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
-        sides = np.unique(np.sort(sides, axis=1), axis=0)
-        sides = sides[sides[:, 0] != sides[:, 1]]
         length = np.linalg.norm(np.diff(self.coordinates[sides], axis=1)[:, 0], axis=1)
-        # An explicit zero would read as "no edge": coincident vertices keep a tiny length.
-        length = np.maximum(length, 1e-12)
-        rows, columns = np.concatenate([sides, sides[:, ::-1]]).T
-        shape = (self.n_vertices, self.n_vertices)
-        return csr_array((np.tile(length, 2), (rows, columns)), shape=shape)
+        return _symmetric(sides, length, self.n_vertices)
+
+    def paths(self) -> csr_array:
+        """Return the lengths of edges and of straight ways across two triangles, in mm.
+
+        Where the two triangles at an edge, folded flat, let a straight line from tip to tip
+        cross that edge, the line is a way along the surface too. Shortest paths of edges alone
+        are up to 15 % (10 % on average) longer than straight lines on even triangles, with
+        these ways up to 3.5 %.
+        """
+        sides, length = _ways_across(self.coordinates, self.faces)
+        edges = self.edges().tocoo()
+        sides = np.concatenate([np.stack([edges.row, edges.col], axis=1), sides])
+        return _symmetric(sides, np.concatenate([edges.data, length]), self.n_vertices)
+
+
+def _symmetric(sides: NDArray, length: NDArray, n: int) -> csr_array:
+    """Return lengths as a symmetric table; of several ways between two vertices the shortest."""
+    # An explicit zero would read as "no edge": coincident vertices keep a tiny length.
+    sides, length = np.sort(sides, axis=1), np.maximum(length, 1e-12)
+    order = np.lexsort((length, sides[:, 1], sides[:, 0]))
+    sides, length = sides[order], length[order]
+    first = np.r_[True, (sides[1:] != sides[:-1]).any(axis=1)] & (sides[:, 0] != sides[:, 1])
+    rows, columns = np.concatenate([sides[first], sides[first][:, ::-1]]).T
+    return csr_array((np.tile(length[first], 2), (rows, columns)), shape=(n, n))
+
+
+def _ways_across(points: NDArray, faces: NDArray) -> tuple[NDArray, NDArray]:
+    """Return pairs of vertices that face each other across an edge, and their distance in mm."""
+    corners = np.concatenate([faces[:, [a, b, c]] for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1))])
+    corners[:, :2] = np.sort(corners[:, :2], axis=1)
+    corners = corners[np.lexsort(corners.T[::-1])]
+    same = (corners[1:, :2] == corners[:-1, :2]).all(axis=1)
+    # Edges of exactly two triangles: neither a border nor a seam of three.
+    two = same & ~np.r_[False, same[:-1]] & ~np.r_[same[1:], False]
+    a, b, c = corners[:-1][two].T
+    d = corners[1:][two][:, 2]
+    edge = points[b] - points[a]
+    width = np.linalg.norm(edge, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        (along_c, up_c), (along_d, up_d) = (
+            _in_plane(points[tip] - points[a], edge, width) for tip in (c, d)
+        )
+        crossing = along_c + (along_d - along_c) * up_c / (up_c + up_d)
+        straight = (crossing > 0) & (crossing < width) & (c != d)
+    length = np.hypot(along_c - along_d, up_c + up_d)
+    return np.stack([c, d], axis=1)[straight], length[straight]
+
+
+def _in_plane(tip: NDArray, edge: NDArray, width: NDArray) -> tuple[NDArray, NDArray]:
+    """Return how far each tip lies along its edge, and how far from it."""
+    along = (tip * edge).sum(axis=1) / width
+    return along, np.linalg.norm(np.cross(tip, edge), axis=1) / width
 
 
 MeshLike = str | os.PathLike | Mesh
@@ -159,6 +227,9 @@ def read_mesh(mesh: MeshLike) -> Mesh:
         return mesh
     if hasattr(mesh, "coordinates") and hasattr(mesh, "faces"):
         return Mesh(mesh.coordinates, mesh.faces)
+    if not isinstance(mesh, (str, os.PathLike)):
+        allowed = "a path, a Mesh, or an object with coordinates and faces"
+        raise InputError(message("mesh", "is none", got=type(mesh).__name__, allowed=allowed))
     image = read_gifti(mesh)
     points = image.agg_data("pointset")
     triangles = image.agg_data("triangle")
@@ -166,87 +237,53 @@ def read_mesh(mesh: MeshLike) -> Mesh:
         what = "holds no single set of points and triangles"
         remedy = "Give a .surf.gii of one hemisphere."
         raise InputError(message(str(mesh), what, remedy=remedy))
-    return Mesh(points, triangles, where=str(mesh))
+    notes = structure_notes(image)
+    return Mesh(
+        points, triangles, str(mesh), hemisphere=noted_hemisphere(notes), moved=_is_moved(image),
+        shape=_SHAPES.get(notes.get("GeometricType", "").lower().replace(" ", ""), ""),
+    )  # fmt: skip
 
 
-def disc_neighbors(
-    mesh: MeshLike, radius: float = 9.0, *, mask: NDArray | None = None
-) -> csr_array:
-    """Return the vertices of the geodesic disc around each vertex.
+def _is_moved(image: GiftiImage) -> bool:
+    """Whether a transformation other than none stands beside the points."""
+    (points,) = image.get_arrays_from_intent("NIFTI_INTENT_POINTSET")
+    matrix = getattr(points.coordsys, "xform", None)
+    return matrix is not None and not np.allclose(matrix, np.eye(4), atol=1e-3)
 
-    Distance is the length of the shortest path along edges, which is longer than the true
-    geodesic by a few percent on meshes of even triangles.
 
-    Parameters
-    ----------
-    mesh : path or Mesh
-        White, midthickness or pial.
-    radius : float
-        mm; vertices at exactly the radius belong to the disc.
-    mask : array of bool, shape (n_vertices,), optional
-        As in `load_surface_patterns`: centres and members are the kept vertices. Paths may
-        cross the others.
+def structure_notes(image: GiftiImage) -> dict[str, str]:
+    """Return the metadata of a GIFTI file and of its first array as one mapping."""
+    notes: dict[str, str] = {}
+    for holder in (*image.darrays[:1], image):
+        notes |= {str(key): str(value) for key, value in dict(holder.meta or {}).items()}
+    return notes
 
-    Returns
-    -------
-    scipy.sparse.csr_array, bool
-        Kept vertices x kept vertices.
 
-    Notes
-    -----
-    No path of length r leaves the ball of radius r around its start. Vertices are therefore
-    taken cube by cube, and the shortest paths of a cube are found among the vertices near it:
-    a table of all distances never exists.
-
-    References
-    ----------
-    .. [1] Oosterhof et al. (2011), A comparison of volume-based and surface-based multi-voxel
-       pattern analysis, NeuroImage 56:593.
+def noted_hemisphere(notes: dict[str, str]) -> str:
+    """Return the side that a file's metadata name, or nothing.
 
     Examples
     --------
-    >>> strip = Mesh([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]], [[0, 1, 2], [1, 3, 2]])
-    >>> disc_neighbors(strip, 1.0).toarray().astype(int).tolist()
-    [[1, 1, 1, 0], [1, 1, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]]
+    >>> noted_hemisphere({"AnatomicalStructurePrimary": "CortexRight"})
+    'right'
     """
-    mesh = read_mesh(mesh)
-    radius = check_number("radius", radius, minimum=0, strict=True, unit="mm")
-    keep = kept_vertices(mask, mesh)
-    column = np.full(mesh.n_vertices, -1, np.int32)
-    column[keep] = np.arange(keep.size, dtype=np.int32)
-    edges, tree = mesh.edges(), cKDTree(mesh.coordinates)
-    members: list[NDArray] = [np.empty(0, np.int32)] * keep.size
-    cubes = np.floor((mesh.coordinates[keep] - mesh.coordinates.min(axis=0)) / radius)
-    _, cube_of = np.unique(cubes, axis=0, return_inverse=True)
-    order = np.argsort(cube_of.ravel(), kind="stable")
-    for group in np.split(order, np.flatnonzero(np.diff(cube_of.ravel()[order])) + 1):
-        centres = keep[group]
-        points = mesh.coordinates[centres]
-        middle = (points.min(axis=0) + points.max(axis=0)) / 2
-        reach = np.linalg.norm(points - middle, axis=1).max() + radius * (1 + 1e-9)
-        near = np.sort(np.asarray(tree.query_ball_point(middle, reach), np.int64))
-        local = edges[near][:, near]
-        distance = dijkstra(local, indices=np.searchsorted(near, centres), limit=radius + 1e-9)
-        for place, row in zip(group, distance, strict=True):
-            found = column[near[np.isfinite(row)]]
-            members[place] = found[found >= 0]  # sorted: near and keep are
-    sizes = np.array([found.size for found in members])
-    indices = np.concatenate(members)
-    # One width for both: scipy would widen the indices to that of the pointers.
-    narrow = np.int32 if indices.size < 2**31 else np.int64
-    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(narrow)
-    return csr_array(
-        (np.ones(indices.size, bool), indices, indptr), shape=(keep.size, keep.size)
-    )
+    structure = notes.get("AnatomicalStructurePrimary", "").lower()
+    return next((side for side in ("left", "right") if structure.endswith(side)), "")
 
 
 def kept_vertices(mask: NDArray | None, mesh: Mesh) -> NDArray:
     """Return the indices of the vertices inside a mask, all without one; refuse other shapes."""
     if mask is None:
         return np.arange(mesh.n_vertices)
-    mask = np.asarray(mask).astype(bool)
-    if mask.shape != (mesh.n_vertices,) or not mask.any():
+    mask = np.asarray(mask)
+    inside = mask.astype(bool) if mask.ndim == 1 and mask.dtype.kind in "biuf" else None
+    if inside is None or inside.shape != (mesh.n_vertices,) or not inside.any():
         what = "is not one truth value per vertex with at least one true"
-        got, allowed = f"{mask.shape}, {mask.sum()} true", f"({mesh.n_vertices},)"
-        raise InputError(message("mask", what, got=got, allowed=allowed))
-    return np.flatnonzero(mask)
+        got = f"{mask.shape}, {mask.dtype}"
+        if inside is not None:
+            got = f"{inside.shape}, {inside.sum()} true"
+        raise InputError(message("mask", what, got=got, allowed=f"({mesh.n_vertices},)"))
+    if mask.dtype.kind == "f" and np.isnan(mask).any():
+        raise InputError(message("mask", "holds NaN, which is neither in nor out",
+                                 remedy="Decide it: numpy.isfinite(mask) & (mask != 0)."))
+    return np.flatnonzero(inside)

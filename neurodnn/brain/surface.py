@@ -14,18 +14,22 @@ from rsatoolbox.data import Dataset
 
 from neurodnn._checks import InputError, check_choice, message
 from neurodnn.brain._observations import clean_patterns, observation_labels
+from neurodnn.brain.discs import disc_neighbors
+from neurodnn.brain.hemispheres import check_same_side, hemisphere_name, join_hemispheres
 from neurodnn.brain.mesh import (
     Mesh,
     MeshLike,
-    disc_neighbors,
     kept_vertices,
+    noted_hemisphere,
     read_gifti,
     read_mesh,
+    structure_notes,
 )
 
 __all__ = [
     "Mesh",
     "disc_neighbors",
+    "join_hemispheres",
     "load_surface_patterns",
     "read_gifti",
     "read_mesh",
@@ -51,7 +55,8 @@ def load_surface_patterns(
     stimuli : pandas.DataFrame or sequence of str
         The stimulus of each map. A table needs the column ``stimulus`` and may have ``run``.
     mesh : path or Mesh
-        Its number of vertices must be that of the maps.
+        Its number of vertices must be that of the maps, and where both say of which hemisphere
+        they are, they must agree.
     runs : sequence of str, optional
         The run of each map, or of each file.
     mask : array of bool, shape (n_vertices,), optional
@@ -68,8 +73,8 @@ def load_surface_patterns(
     Raises
     ------
     InputError
-        For faulty files, another number of vertices than the mesh's, or labels that do not
-        fit the maps.
+        For faulty files, another number of vertices than the mesh's, the other hemisphere, or
+        labels that do not fit the maps.
 
     Examples
     --------
@@ -107,11 +112,15 @@ def scores_to_surface(
     Parameters
     ----------
     scores : xarray.DataArray or ndarray, shape (n_kept_vertices,)
+        With a coordinate ``vertex`` it says itself where scores belong. With a coordinate
+        ``hemisphere`` (both sides analysed together), those of one side are taken.
     mesh : path or Mesh
+        Of one hemisphere.
     mask : array of bool, shape (n_vertices,), optional
-        The mask that made the patterns.
-    hemisphere : {"L", "R"}, optional
-        Noted in the file, so that viewers pick the right side.
+        The mask that made the patterns; must agree with ``vertex`` where that is there.
+    hemisphere : {"left", "right", "L", "R"}, optional
+        Noted in the file, so that viewers pick the right side. Default: what the mesh, or scores
+        of one side, say.
 
     Returns
     -------
@@ -121,7 +130,8 @@ def scores_to_surface(
     Raises
     ------
     InputError
-        If the number of scores is not that of the kept vertices.
+        If the number of scores is not that of the kept vertices, their vertices are not those of
+        the mask, or it is not clear which hemisphere is meant.
 
     Examples
     --------
@@ -130,24 +140,55 @@ def scores_to_surface(
     [nan, 0.5, nan]
     """
     mesh = read_mesh(mesh)
-    keep = kept_vertices(mask, mesh)
+    side = hemisphere_name(hemisphere) if hemisphere is not None else mesh.hemisphere
+    check_same_side(mesh.hemisphere, side, mesh.where)
+    scores, side = _of_one_side(scores, side)
+    keep = _places(scores, mask, mesh)
     values = np.asarray(scores, float)
     if values.shape != (keep.size,):
         what = f"scores of shape {values.shape} do not fit {keep.size} vertices"
         raise InputError(message("scores", what, remedy="Choose one map, and its mask."))
     data = np.full(mesh.n_vertices, np.nan, np.float32)
     data[keep] = values
-    meta = {}
-    if hemisphere is not None:
-        check_choice("hemisphere", hemisphere, ["L", "R"])
-        side = "CortexLeft" if hemisphere == "L" else "CortexRight"
-        meta = {"AnatomicalStructurePrimary": side}
+    meta = {"AnatomicalStructurePrimary": f"Cortex{side.title()}"} if side else {}
     array = GiftiDataArray(data, intent="NIFTI_INTENT_NONE", datatype="NIFTI_TYPE_FLOAT32")
     return GiftiImage(darrays=[array], meta=GiftiMetaData(meta))
 
 
+def _of_one_side(scores: xr.DataArray | NDArray, side: str) -> tuple[xr.DataArray | NDArray, str]:
+    """Return the scores of a hemisphere, and its name."""
+    if "hemisphere" not in getattr(scores, "coords", {}):
+        return scores, side
+    sides = np.atleast_1d(scores["hemisphere"].values).astype(str)
+    found = sorted(set(sides))
+    if not side and len(found) == 1:
+        side = found[0]
+    if side not in found:
+        what = "are of more than one hemisphere" if not side else f"are not of the {side} one"
+        remedy = "Say which: hemisphere='left' or 'right'."
+        raise InputError(message("scores", what, got=", ".join(found), remedy=remedy))
+    if scores["hemisphere"].ndim == 0:
+        return scores, side
+    return scores.isel({scores["hemisphere"].dims[0]: np.flatnonzero(sides == side)}), side
+
+
+def _places(scores: xr.DataArray | NDArray, mask: NDArray | None, mesh: Mesh) -> NDArray:
+    """Return the vertices that the scores belong to."""
+    keep = kept_vertices(mask, mesh)
+    if "vertex" not in getattr(scores, "coords", {}):
+        return keep
+    own = np.atleast_1d(scores["vertex"].values)
+    inside = own.size and own.dtype.kind in "iu" and 0 <= own.min() <= own.max() < mesh.n_vertices
+    if not inside or (mask is not None and not np.array_equal(own, keep)):
+        what = "the vertices of the scores are not those of the mesh and the mask"
+        raise InputError(message("scores", what, remedy="Give those that made the patterns."))
+    return own
+
+
 def _maps(path: str | os.PathLike, mesh: Mesh) -> list[NDArray]:
-    arrays = [np.asarray(array.data) for array in read_gifti(path).darrays]
+    image = read_gifti(path)
+    check_same_side(noted_hemisphere(structure_notes(image)), mesh.hemisphere, str(path))
+    arrays = [np.asarray(array.data) for array in image.darrays]
     arrays = [column for array in arrays for column in np.atleast_2d(array.T)]
     if not arrays:
         raise InputError(message(str(path), "holds no data array", remedy="Fetch it again."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
+import xarray as xr
 from nibabel.gifti import GiftiDataArray, GiftiImage
 from nilearn.datasets import load_fsaverage
 from numpy.testing import assert_array_equal
@@ -31,7 +32,7 @@ def ball():
 
 
 def brute(mesh, radius):
-    return dijkstra(mesh.edges()) <= radius + 1e-9
+    return dijkstra(mesh.paths()) <= radius + 1e-9
 
 
 @pytest.mark.parametrize("radius", [0.5, 7.0, 20.0, 200.0])
@@ -67,8 +68,15 @@ def test_a_disc_does_not_jump_across_a_fold():
 
 def test_a_mask_limits_centres_and_members_not_paths(ball):
     mask = ball.coordinates[:, 0] < 10
-    discs = disc_neighbors(ball, 20.0, mask=mask)
-    assert_array_equal(discs.toarray(), brute(ball, 20.0)[np.ix_(mask, mask)])
+    everything = brute(ball, 20.0)
+    expected = everything[np.ix_(mask, mask)]
+    discs = disc_neighbors(ball, 20.0, mask=mask, min_share=0)
+    assert_array_equal(discs.toarray(), expected)
+    share = expected.sum(axis=1) / everything[mask].sum(axis=1)
+    for least in (0.5, 0.8, 1.0):
+        some = disc_neighbors(ball, 20.0, mask=mask, min_share=least).toarray()
+        assert_array_equal(some, expected & (share >= least)[:, None])
+        assert 0 < some.any(axis=1).sum() < mask.sum()
     for wrong in (mask[:-1], np.zeros(400, bool)):
         with pytest.raises(InputError, match="one truth value per vertex"):
             disc_neighbors(ball, 20.0, mask=wrong)
@@ -80,7 +88,7 @@ def test_fsaverage_in_files_and_memory_agrees(tmp_path):
     assert mesh.n_vertices == 10242
     discs = disc_neighbors(mesh, 8.0)
     rows = [0, 17, 5000, 10241]
-    expected = dijkstra(mesh.edges(), indices=rows) <= 8.0 + 1e-9
+    expected = dijkstra(mesh.paths(), indices=rows) <= 8.0 + 1e-9
     assert_array_equal(discs[rows].toarray(), expected)
     arrays = [
         GiftiDataArray(mesh.coordinates.astype("f4"), intent="NIFTI_INTENT_POINTSET"),
@@ -133,6 +141,67 @@ def test_scores_go_back_to_their_vertices(ball, tmp_path):
     assert isinstance(nib.load(path), GiftiImage)
     with pytest.raises(InputError, match=r"shape \(3,\) do not fit 400 vertices"):
         scores_to_surface(np.zeros(3), ball)
+
+
+def test_scores_of_both_hemispheres_find_their_own(ball):
+    masks = {"left": ball.coordinates[:, 2] > 5, "right": ball.coordinates[:, 2] < 0}
+    vertices = [np.flatnonzero(mask) for mask in masks.values()]
+    sides = [side for side, own in zip(masks, vertices, strict=True) for _ in own]
+    scores = xr.DataArray(
+        np.random.default_rng(4).normal(size=len(sides)), dims="vertex",
+        coords={"vertex": np.concatenate(vertices), "hemisphere": ("vertex", sides)},
+    )  # fmt: skip
+    for side, own in zip(masks, vertices, strict=True):
+        given_mask = scores_to_surface(scores, ball, mask=masks[side], hemisphere=side)
+        image = scores_to_surface(scores, ball, hemisphere=side[0].upper())
+        data = image.darrays[0].data
+        assert_array_equal(data, given_mask.darrays[0].data)
+        assert_array_equal(np.flatnonzero(np.isfinite(data)), own)
+        wanted = scores.values[np.array(sides) == side]
+        np.testing.assert_allclose(data[own], wanted, rtol=1e-6)  # float32
+        assert image.meta["AnatomicalStructurePrimary"] == f"Cortex{side.title()}"
+    with pytest.raises(InputError, match="more than one hemisphere"):
+        scores_to_surface(scores, ball)
+    with pytest.raises(InputError, match="not of the right one"):
+        scores_to_surface(scores[: vertices[0].size], ball, hemisphere="right")
+    with pytest.raises(InputError, match="not those of the mesh and the mask"):
+        scores_to_surface(scores, ball, mask=masks["left"], hemisphere="right")
+    left = Mesh(ball.coordinates, ball.faces, "lh", hemisphere="left")
+    assert_array_equal(
+        scores_to_surface(scores, left).darrays[0].data,
+        scores_to_surface(scores, ball, hemisphere="left").darrays[0].data,
+    )
+    with pytest.raises(InputError, match="belongs to the left hemisphere"):
+        scores_to_surface(scores, left, hemisphere="right")
+
+
+def test_maps_of_the_other_hemisphere_are_refused_though_they_fit(ball, tmp_path):
+    image = scores_to_surface(np.ones(400), ball, hemisphere="right")
+    image.to_filename(tmp_path / "rh.func.gii")
+    left, right = (Mesh(ball.coordinates, ball.faces, hemisphere=s) for s in ("left", "right"))
+    with pytest.raises(InputError, match="belongs to the right hemisphere.*Exchange"):
+        load_surface_patterns(tmp_path / "rh.func.gii", ["cat"], left)
+    assert load_surface_patterns(tmp_path / "rh.func.gii", ["cat"], right).measurements.sum() == 400
+
+
+@pytest.mark.parametrize(("noted", "shape"), [("Anatomical", ""), ("Inflated", "inflated"),
+                                              ("VeryInflated", "inflated"), ("Flat", "flat"),
+                                              ("Spherical", "sphere")])  # fmt: skip
+def test_meshes_say_what_they_are(ball, tmp_path, noted, shape):
+    notes = {"GeometricType": noted, "AnatomicalStructurePrimary": "CortexRight"}
+    arrays = [
+        GiftiDataArray(ball.coordinates.astype("f4"), intent="NIFTI_INTENT_POINTSET", meta=notes),
+        GiftiDataArray(ball.faces.astype("i4"), intent="NIFTI_INTENT_TRIANGLE"),
+    ]
+    path = tmp_path / "rh.surf.gii"
+    GiftiImage(darrays=arrays).to_filename(path)
+    mesh = read_mesh(path)
+    assert (mesh.hemisphere, mesh.shape) == ("right", shape)
+    if shape:
+        with pytest.raises(InputError, match=f"is {shape}: distances on it are not"):
+            disc_neighbors(path, 5.0)
+    else:
+        assert disc_neighbors(path, 5.0).shape == (400, 400)
 
 
 def test_faulty_meshes_are_refused():
