@@ -6,11 +6,12 @@ what was planted. Nothing is downloaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 NETWORK = "neurodnn:scenes"
@@ -41,7 +42,8 @@ def run(
 
     1. the highest group mean of its map lies within the radius of the searchlight plus that of
        the planted sphere (9 + 10 mm) of its place in either hemisphere,
-    2. there p, corrected over all voxels and layers, is below .05, and
+    2. there both p, over subjects and over stimuli, each corrected over all voxels and layers,
+       are below .05 (with fewer than 7 stimuli there is p over subjects alone), and
     3. in its planted spheres its group mean is higher than that of any other layer.
 
     Parameters
@@ -134,8 +136,9 @@ def verdict(output: str | Path, places: pd.DataFrame, *, radius: float = RADIUS)
     pandas.DataFrame
         One row a layer: ``layer, place, peak_x, peak_y, peak_z`` (mm, highest group mean),
         ``distance`` (mm, to the nearer of the two places), ``mean`` (at the peak), ``p_fwe``
-        (there), ``best_layer`` (highest group mean in the planted spheres), ``recovered``
-        (criteria: `neurodnn.demo.run`).
+        (there, over subjects), ``p_stimuli`` (there; NaN where there is none), ``best_layer``
+        (highest group mean in the planted spheres), ``recovered`` (criteria:
+        `neurodnn.demo.run`).
 
     Raises
     ------
@@ -146,6 +149,7 @@ def verdict(output: str | Path, places: pd.DataFrame, *, radius: float = RADIUS)
     import pandas as pd
 
     means, tests, world = _group_maps(Path(output))
+    shuffled = _stimulus_tests(Path(output), means)
     rows = []
     for layer, spots in places.groupby("layer", sort=False):
         # groupby sorts nothing and the two rows of a layer are its hemispheres
@@ -155,13 +159,14 @@ def verdict(output: str | Path, places: pd.DataFrame, *, radius: float = RADIUS)
         peak = int(np.nanargmax(means[layer]))
         inside = {name: np.nanmean(values[gaps <= reach]) for name, values in means.items()}
         best = max(inside, key=inside.__getitem__)
-        p = float(tests[layer][peak])
-        found = gaps[peak] <= reach + radius and p < ALPHA and best == layer
+        p, of_stimuli = float(tests[layer][peak]), float(shuffled[layer][peak])
+        found = gaps[peak] <= reach + radius and best == layer
+        found = found and p < ALPHA and not of_stimuli >= ALPHA
         rows.append((layer, spots["place"].iloc[0], *map(float, world[peak]), float(gaps[peak]),
-                     float(means[layer][peak]), p, best, bool(found)))  # fmt: skip
+                     float(means[layer][peak]), p, of_stimuli, best, bool(found)))  # fmt: skip
     return pd.DataFrame(rows, columns=[
         "layer", "place", "peak_x", "peak_y", "peak_z", "distance", "mean", "p_fwe",
-        "best_layer", "recovered",
+        "p_stimuli", "best_layer", "recovered",
     ])  # fmt: skip
 
 
@@ -186,6 +191,22 @@ def _group_maps(output: Path):
     return means, tests, world
 
 
+def _stimulus_tests(output: Path, means: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return corrected p over stimuli by layer; NaN where that test was not made."""
+    import numpy as np
+
+    from neurodnn.bids import read_json
+    from neurodnn.brain.nifti import read_image
+
+    tests = {name: np.full(values.shape, np.nan) for name, values in means.items()}
+    for entry in read_json(output / "group" / "summary.json")["Maps"]:
+        path = entry["Statistics"].get("p_stimuli")
+        if path is not None:
+            values = np.asarray(read_image(output / path, ndim=3).dataobj, dtype=float)
+            tests[entry["Reference"]] = values[np.isfinite(values)]
+    return tests
+
+
 def _write_verdict(output: Path, table: pd.DataFrame) -> None:
     from neurodnn.bids import write_atomic
     from neurodnn.bids.serialize import json_bytes, table_bytes
@@ -195,7 +216,8 @@ def _write_verdict(output: Path, table: pd.DataFrame) -> None:
     write_atomic(path.with_suffix(".json"), json_bytes({
         "Description": "Whether each planted layer was found where it was planted",
         "distance": {"Description": "From the peak to the nearer planted place", "Units": "mm"},
-        "p_fwe": {"Description": "At the peak, corrected over voxels and layers"},
+        "p_fwe": {"Description": "At the peak, over subjects, corrected over voxels and layers"},
+        "p_stimuli": {"Description": "At the peak, over stimuli, corrected over voxels and layers"},
         "best_layer": {"Description": "Highest group mean in the planted spheres"},
     }))  # fmt: skip
 
@@ -206,8 +228,9 @@ def _as_text(table: pd.DataFrame) -> str:
                      for x, y, z in table[["peak_x", "peak_y", "peak_z"]].to_numpy()]  # fmt: skip
     shown["recovered"] = table["recovered"].map({True: "yes", False: "NO"})
     shown = shown.rename(columns={"peak": "peak (mm)", "distance": "distance (mm)",
-                                  "p_fwe": "p (FWE)", "best_layer": "best layer there"})
-    columns = ["layer", "place", "peak (mm)", "distance (mm)", "mean", "p (FWE)",
+                                  "p_fwe": "p subjects", "p_stimuli": "p stimuli",
+                                  "best_layer": "best layer there"})  # fmt: skip
+    columns = ["layer", "place", "peak (mm)", "distance (mm)", "mean", "p subjects", "p stimuli",
                "best layer there", "recovered"]  # fmt: skip
     count = int(table["recovered"].sum())
     lines = shown[columns].to_string(index=False, float_format=lambda value: f"{value:.3g}")

@@ -33,7 +33,7 @@ def run(root, out, *more):
 def test_planted_half_is_found_from_bold(root, metric):
     assert run(root, metric, "--metric", metric) == 0
     folder = root / metric / "sub-01"
-    data = nibabel.load(next(folder.glob("func/*statmap.nii.gz"))).get_fdata()
+    data = nibabel.load(next(folder.glob("func/*desc-searchlight_statmap.nii.gz"))).get_fdata()
     assert np.nanmean(data[:2]) > 0.3
     assert abs(np.nanmean(data[4:])) < 0.25
     # runs differ in their masks: only what all of them hold is analysed

@@ -34,6 +34,19 @@ def test_command_line_wins_over_file_and_file_over_default(tmp_path):
     assert config.compare == "spearman"
 
 
+def test_options_of_the_inference_come_from_a_file_as_numbers_and_lists(tmp_path):
+    file = tmp_path / "neurodnn.toml"
+    file.write_text(
+        'connectivity = 26\ninference = ["tfce", "fdr"]\ntfce-step = 0.1\nsemi-partial = true\n'
+        'nuisance-rdms = ["a.csv"]\ncontrast = ["x - y"]\nlabel-permutations = 0\n'
+    )
+    config = make_config("b", "o", "group", {"config-file": str(file)})
+    assert (config.connectivity, config.tfce_step, config.label_permutations) == (26, 0.1, 0)
+    assert config.inference == ("tfce", "fdr")
+    assert config.nuisance_rdms == (tmp_path / "a.csv",)
+    assert config.contrast == ("x - y",)
+
+
 def test_paths_of_a_file_are_relative_to_the_file(tmp_path):
     (tmp_path / "conf").mkdir()
     file = tmp_path / "conf" / "x.toml"
@@ -51,6 +64,10 @@ def test_paths_of_a_file_are_relative_to_the_file(tmp_path):
         ("radius = true", "x.toml: radius: must be a number"),
         ("n-cpus = 1.5", "x.toml: n-cpus: must be a whole number"),
         ("n-cpus = 0", "x.toml: n-cpus: is not a valid number"),
+        ("connectivity = 8", "connectivity='8' is not known. Choose from: 18, 26, 6"),
+        ('inference = ["tcfe"]', "Did you mean tfce?"),
+        ("cluster-threshold = 0", "cluster-threshold: is not a valid number"),
+        ("label-permutations = 19", "--label-permutations: is too small"),
         ("overwrite = 1", "x.toml: overwrite: must be true or false"),
         ("layers = {a = 1}", "x.toml: layers: must be a list of texts"),
         ("network = ''", "must be a text that is not empty"),

@@ -74,11 +74,14 @@ def test_summary_states_the_test(six):
     planted, other = content["Maps"]
     mean, p = values(six, "planted"), values(six, "planted", "p", "searchlightFWE")
     assert planted["Peak"]["Value"] == pytest.approx(np.nanmax(mean))
-    assert planted["Peak"]["PFWE"] == pytest.approx(p.flat[np.nanargmax(mean)])
-    assert planted["VoxelsBelow05"] == np.sum(p < 0.05)
+    assert planted["Peak"]["P"]["p"] == pytest.approx(p.flat[np.nanargmax(mean)])
+    assert planted["VoxelsBelow05"]["p"] == np.sum(p < 0.05)
     assert np.nanmin(p) < 0.2  # six subjects and 418 tests: little is left below .05
     assert planted["Peak"]["X"] <= 0  # the planted half
-    assert set(planted["Statistics"]) == {"mean", "t", "p"}
+    assert set(planted["Statistics"]) == {"mean", "t", "p", "p_cluster-mass"}
+    assert "6 stimuli, which can be shuffled in too few ways" in (
+        content["StimuliTest"]["SkippedBecause"]
+    )  # fmt: skip
     assert "all 64 sign flips" in content["Methods"]
     path = six / "out" / planted["Statistics"]["p"]
     sidecar = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
@@ -143,11 +146,20 @@ def test_one_subject_is_skipped_with_a_reason(again, capsys):
     assert not list((again / "out" / "group").glob("*.nii.gz"))
 
 
-def test_too_few_subjects_for_any_p_are_refused_with_the_number_needed(again, capsys):
+def test_too_few_subjects_for_any_p_get_means_and_the_number_needed(again, capsys):
     shutil.rmtree(again / "out" / "group")
-    assert main(command(again, "group", "--participant-label", "01", "02", "03")) == 2
-    assert "6 for a two-sided" in capsys.readouterr().err
-    assert not list((again / "out").glob("group/*"))
+    assert main(command(again, "group", "--participant-label", "01", "02", "03", "04")) == 0
+    content = json.loads((again / "out" / "group" / "summary.json").read_text())
+    reason = content["SubjectsTest"]["SkippedBecause"]
+    assert "4 subjects the smallest p that 16 sign flips can give is 0.125" in reason
+    assert "6 subjects are needed for a two-sided test" in reason
+    for place in (capsys.readouterr().err, (again / "out" / "index.html").read_text()):
+        assert "6 subjects are needed for a two-sided test" in place
+        assert "Traceback" not in place
+    names = sorted(path.name for path in (again / "out" / "group").glob("*.nii.gz"))
+    assert [name.split("_stat-")[1].split("_")[0] for name in names] == ["mean", "t"] * 2
+    assert main(command(again, "group", "--participant-label", "01", "02", "03", "04")) == 0
+    assert "done before, skipped" not in capsys.readouterr().err  # -q
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a child is killed")

@@ -36,6 +36,8 @@ def test_every_layer_is_recovered_from_files_to_group_maps(study, places):
     assert table["best_layer"].tolist() == LAYERS
     # all 2^8 sign flips, two-sided: no flip but the identity and its mirror reaches the peaks
     assert table["p_fwe"].to_numpy() == pytest.approx(2 / 256)
+    # no shuffle of the stimuli reaches them either
+    assert table["p_stimuli"].to_numpy() == pytest.approx(1 / 1000)
     assert (table["distance"] <= 10).all()
     written = pd.read_csv(study.output / "group" / "verdict.tsv", sep="\t")
     assert written["recovered"].all()
@@ -70,12 +72,14 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, capsys):
 
 def test_nothing_is_found_far_from_all_places(study, places):
     means, tests, world = demo._group_maps(study.output)
+    shuffled = demo._stimulus_tests(study.output, means)
     centres = places[["x", "y", "z"]].to_numpy()
     far = np.linalg.norm(world[:, None] - centres, axis=2).min(axis=1) > 25
     assert far.sum() > 10_000
     for layer in LAYERS:
         # one familywise error somewhere is allowed by its definition, a field of them is not
         assert (tests[layer][far] < 0.05).sum() <= 5
+        assert (shuffled[layer][far] < 0.05).sum() <= 5
         assert abs(means[layer][far].mean()) < 0.02
 
 

@@ -22,7 +22,7 @@ _NAME = "neurodnn results"
 BIDSIGNORE = "\n".join(
     (
         "*.html", "figures", "group", "models", "*_statmap.*", "*_rdm.*", "*_timeseries.*",
-        "*_unit.*", "*_ave.*", "*.stc", "*_scores.*", "",
+        "*_unit.*", "*_ave.*", "*.stc", "*_scores.*", "*_clusters.*", "",
     )
 )  # fmt: skip
 
@@ -33,8 +33,9 @@ Maps of how well the layers of a deep network, or other reference models, accoun
 activity around each place of the brain.
 
 - `index.html` and `sub-*.html`: reports, to be opened in any browser
-- `sub-*/func/`: maps per subject and layer; `sub-*/figures/`: pictures, viewers, summaries
-- `group/`: maps over subjects
+- `sub-*/func/`: maps per subject and layer, and the patterns that were analysed (one volume per
+  stimulus; see the JSON file); `sub-*/figures/`: pictures, viewers, summaries
+- `group/`: maps over subjects, corrected p of each test, tables of clusters
 - `models/`: dissimilarity matrices of each network layer, with no subject in them
 - `stimuli/`: the stimulus table that was used
 - `logs/`: resolved options of each run, methods and citations

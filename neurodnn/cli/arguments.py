@@ -16,8 +16,9 @@ _DESCRIPTION = """\
 Layer-wise searchlight maps of a BIDS data set: which layers of a deep network, or which RDMs of
 your own, account for which part of the brain.
 
-  neurodnn BIDS_DIR OUTPUT_DIR participant   one map per subject and layer, with a report
-  neurodnn BIDS_DIR OUTPUT_DIR group         mean, t and corrected p over subjects
+  neurodnn BIDS_DIR OUTPUT_DIR participant   one map per subject and layer, with p over stimuli
+  neurodnn BIDS_DIR OUTPUT_DIR group         mean, t, corrected p over subjects and over stimuli,
+                                             clusters, noise ceilings
   neurodnn check BIDS_DIR                    what would run, and every fault found
   neurodnn layers NETWORK                    names to give after --layers
   neurodnn report OUTPUT_DIR                 rebuild the pages

@@ -33,6 +33,9 @@ class Config:
     image_transform: str = "whole"
     metric: str = "correlation"
     compare: str = "spearman"
+    noise: str = "pooled"
+    nuisance_rdms: tuple[Path, ...] = ()
+    semi_partial: bool = False
     radius: float = 9.0
     min_share: float = 0.5
     dtype: str = "float64"
@@ -52,8 +55,14 @@ class Config:
     hrf: str = "glover"
     noise_model: str = "ar1"
     estimate: str = "beta"
+    label_permutations: int = 1000
     n_permutations: int = 10_000
     tail: str = "two-sided"
+    inference: tuple[str, ...] = ("max", "cluster-mass")
+    cluster_threshold: float = 0.001
+    connectivity: int = 18
+    tfce_step: float | None = None
+    contrast: tuple[str, ...] = ()
     random_seed: int = 0
     n_cpus: int | None = None
     mem_mb: int | None = None
@@ -204,6 +213,8 @@ def _convert_number(option: Option, value: object, label: str) -> float | int:
         return number
     if number != int(number):
         raise InputError(message(label, "must be a whole number", got=value))
+    if option.choices:
+        check_choice(label.lstrip("-"), str(int(number)), option.choices)
     return int(number)
 
 
@@ -236,12 +247,37 @@ def _working_directory() -> Path:
         return Path("/")
 
 
+def _check_inference(config: Config) -> None:
+    if config.cluster_threshold >= 1:
+        raise InputError(message("--cluster-threshold", "is a p value",
+                                 got=config.cluster_threshold, allowed="0 to 1"))  # fmt: skip
+    if 0 < config.label_permutations < 20:
+        remedy = "Fewer cannot reach p <= .05."
+        raise InputError(message("--label-permutations", "is too small",
+                                 got=config.label_permutations, allowed="0, or at least 20",
+                                 remedy=remedy))  # fmt: skip
+    if config.semi_partial and not config.nuisance_rdms:
+        raise InputError(message("--semi-partial", "has nothing to take out",
+                                 remedy="Give --nuisance-rdms."))  # fmt: skip
+    if config.nuisance_rdms and config.compare not in ("spearman", "pearson"):
+        raise InputError(message("--compare", "has no partial form for --nuisance-rdms",
+                                 got=config.compare, allowed="spearman, pearson"))  # fmt: skip
+    if config.noise == "per-fold" and config.metric != "crossnobis":
+        raise InputError(message("--noise", "per-fold belongs to --metric crossnobis",
+                                 got=f"--metric {config.metric}"))  # fmt: skip
+    for text in config.contrast:
+        if " - " not in text:
+            remedy = "Write 'A - B', with blanks round the minus sign."
+            raise InputError(message("--contrast", "is no difference", got=text, remedy=remedy))
+
+
 def _check_together(config: Config) -> None:
-    if config.network == "none" and not config.reference_rdms:
+    if config.level != "group" and config.network == "none" and not config.reference_rdms:
         raise InputError(
             message("--network", "is none and no --reference-rdms are given", got="none",
                     remedy="Give a network, your own RDMs, or both.")
         )  # fmt: skip
+    _check_inference(config)
     if config.min_share > 1:
         raise InputError(message("--min-share", "is a share", got=config.min_share,
                                  allowed="0 to 1"))  # fmt: skip

@@ -35,6 +35,8 @@ def count_table(plan: Plan) -> str:
             f"resources: about {peak:,.0f} MB of {plan.available_mb:,.0f} MB available, about "
             f"{_duration(sum(job.seconds for job in plan.jobs))} for {len(plan.jobs)} jobs"
         )
+        kept = sum(job.disk_mb for job in plan.jobs)
+        lines.append(f"on disk: about {kept:,.0f} MB of patterns are kept for the group level")
     notes = [*plan.notes, *(f"{job.name}: {note}" for job in plan.jobs for note in job.notes)]
     lines += [f"warning: {note}" for note in notes[:_SHOWN_NOTES]]
     if len(notes) > _SHOWN_NOTES:
@@ -97,6 +99,9 @@ def _reference_lines(plan: Plan) -> list[str]:
     for path, rdms in plan.user_rdms:
         names = ", ".join(map(str, rdms.rdm_descriptors["reference"]))
         lines.append(f"your RDMs: {path.name}: {names} over {rdms.n_cond} stimuli")
+    for path, rdms in plan.nuisance:
+        names = ", ".join(map(str, rdms.rdm_descriptors["reference"]))
+        lines.append(f"held constant: {path.name}: {names} over {rdms.n_cond} stimuli")
     return lines
 
 

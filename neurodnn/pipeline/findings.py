@@ -23,6 +23,7 @@ class Findings:
     filters: dict[str, Any] = field(default_factory=dict)
     stimuli: Any = None  # DataFrame of the stimulus table, or list of names
     user_rdms: list[tuple[Path, Any]] = field(default_factory=list)
+    nuisance: list[tuple[Path, Any]] = field(default_factory=list)
 
     def attempt(self, step: Callable[[], Any], default: Any = None) -> Any:
         """Return what `step` gives; an `InputError` becomes a fault and gives `default`."""

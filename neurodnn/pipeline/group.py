@@ -1,27 +1,39 @@
-"""The group level: maps of all subjects -> mean, t and corrected p; done once, resumed."""
+"""The group level: maps of all subjects -> mean, t, corrected p over subjects and over stimuli."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from neurodnn import __version__
-from neurodnn._checks import InputError, message
+from neurodnn._checks import InputError
 from neurodnn.bids import (
     build_name,
     is_done,
     lock_output,
-    parse_name,
     read_json,
     sidecar_path,
     write_derivative,
     write_description,
 )
 from neurodnn.pipeline.config import Config
+from neurodnn.pipeline.group_entries import (
+    summary_of_tests,
+    write_ceilings,
+    write_tables,
+    write_targets,
+)
+from neurodnn.pipeline.group_files import (
+    GroupFiles,
+    Target,
+    all_paths,
+    contrast_targets,
+    reference_targets,
+)
 from neurodnn.pipeline.group_plan import GroupJob
+from neurodnn.pipeline.group_scores import stack_scores
+from neurodnn.pipeline.group_stimuli import pattern_paths, stimulus_test
+from neurodnn.pipeline.group_tests import differences, find_pairs, subjects_test
 from neurodnn.pipeline.jobs import Plan
 from neurodnn.pipeline.logs import (
     LOGGER,
@@ -32,11 +44,11 @@ from neurodnn.pipeline.logs import (
 )
 from neurodnn.pipeline.resume import hash_of, parameter_hash
 
-STATISTICS = {
-    "mean": ("mean", "searchlight", "Mean over subjects"),
-    "t": ("t", "searchlight", "t over subjects against 0"),
-    "p": ("p", "searchlightFWE", "p corrected for all voxels and references together"),
-}
+#: Options of the group level: they shape its numbers and stand in its summary.
+OPTIONS = (
+    "tail", "n_permutations", "random_seed", "inference", "cluster_threshold", "connectivity",
+    "tfce_step", "contrast", "label_permutations",
+)  # fmt: skip
 
 
 def run_group(plan: Plan) -> int:
@@ -49,8 +61,7 @@ def run_group(plan: Plan) -> int:
     planned = [(job, *_hashes(job, config)) for job in plan.jobs]
     todo = []
     for job, inputs, parameters in planned:
-        alone = len(planned) == 1
-        path = out / "group" / _summary_name(job, alone)
+        path = out / "group" / _summary_name(job, len(planned) == 1)
         if not _is_done(job, path, inputs, parameters, config):
             todo.append((job, inputs, parameters, path))
     with lock_output(out, None):
@@ -58,7 +69,10 @@ def run_group(plan: Plan) -> int:
         for job, inputs, parameters, path in todo:
             LOGGER.info("%s: %d subjects", job.name, len(job.subjects))
             with collected_warnings(scrub) as warned:
-                summary = _run_one(job, config, inputs, parameters, warned)
+                earlier = _earlier_files(path)
+                summary = _run_one(job, config, (inputs, parameters), earlier)
+            # known only when the block has ended
+            summary["Warnings"] = list(dict.fromkeys([*summary["Warnings"], *warned]))
             write_derivative(path, summary)
             for note in summary["Warnings"]:
                 LOGGER.warning("%s: %s", job.name, note)
@@ -79,24 +93,40 @@ def _summary_name(job: GroupJob, alone: bool) -> str:
     return build_name({**parts, "suffix": "summary", "extension": ".json"})
 
 
+def _earlier_files(summary: Path) -> list[str]:
+    """Return the files that the summary of an earlier run names."""
+    try:
+        return [str(name) for name in read_json(summary).get("Files", [])]
+    except InputError:
+        return []  # there is none, or it is damaged
+
+
+def _options(config: Config) -> dict[str, Any]:
+    values = {name: getattr(config, name) for name in OPTIONS}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+
+
 def _hashes(job: GroupJob, config: Config) -> tuple[str, str]:
-    maps = []
+    out, maps = config.output_dir, []
     for each in job.summaries:
         for entry in each["Maps"]:
-            sidecar = read_json(sidecar_path(config.output_dir / entry["Path"]))
+            sidecar = read_json(sidecar_path(out / entry["Path"]))
             maps.append([each["Subject"], entry["Reference"], sidecar.get("SHA256")])
-    options = {"tail": config.tail, "n_permutations": config.n_permutations,
-               "random_seed": config.random_seed}  # fmt: skip
-    return hash_of({"maps": maps}), parameter_hash(options)
+    patterns = [
+        [path, read_json(sidecar_path(out / path)).get("SHA256")]
+        for path in pattern_paths(job) if sidecar_path(out / path).is_file()
+    ]  # fmt: skip
+    first = job.summaries[0]
+    compared = [first.get("References"), first.get("Nuisance")]
+    content = {"maps": maps, "patterns": patterns, "compared": compared}
+    return hash_of(content), parameter_hash(_options(config))
 
 
-def _paths(job: GroupJob, entry: dict[str, Any]) -> dict[str, Path]:
-    """Return where mean, t and p of one reference stand, relative to the output folder."""
-    entities = {k: v for k, v in parse_name(entry["Path"]).items() if k != "sub"}
-    return {
-        name: Path("group") / build_name({**entities, "stat": stat, "desc": desc})
-        for name, (stat, desc, _) in STATISTICS.items()
-    }
+def _targets(job: GroupJob, config: Config) -> tuple[list[Target], list[Target]]:
+    """Return references and differences; the plan has checked that these exist."""
+    references = reference_targets(job)
+    pairs, _ = find_pairs(config.contrast, [each.name for each in references])
+    return references, contrast_targets(job, pairs)
 
 
 def _is_done(
@@ -104,169 +134,63 @@ def _is_done(
 ) -> bool:
     if len(job.subjects) < 2:
         return False  # costs nothing, and leaves no maps
-    paths = [path for entry in job.summaries[0]["Maps"] for path in _paths(job, entry).values()]
-    done = [is_done(config.output_dir / path, inputs, parameters, overwrite=config.overwrite)
-            for path in paths]  # fmt: skip
-    if not all(done) or not summary.exists():
+    out, overwrite = config.output_dir, config.overwrite
+    references, contrasts = _targets(job, config)
+    standing = [path for path in all_paths(job, [*references, *contrasts])
+                if (out / path).exists()]  # fmt: skip
+    done = [is_done(out / path, inputs, parameters, overwrite=overwrite) for path in standing]
+    if not standing or not all(done) or not summary.exists():
         return False
     content = read_json(summary)
+    named = content.get("Files", [])
+    if not named or not all((out / path).exists() for path in named):
+        return False
     return (content.get("InputHash"), content.get("ParameterHash")) == (inputs, parameters)
 
 
 def _run_one(
-    job: GroupJob, config: Config, inputs: str, parameters: str, warned: list[str]
+    job: GroupJob, config: Config, hashes: tuple[str, str], earlier: list[str]
 ) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "Subjects": job.subjects,
+        **({"Session": job.key[0]} if job.key[0] else {}),
         "Task": job.key[1],
         "Space": job.key[2],
-        "Parameters": {
-            **job.summaries[0].get("Parameters", {}),
-            "tail": config.tail,
-            "n_permutations": config.n_permutations,
-            "random_seed": config.random_seed,
-        },
+        "Parameters": {**job.summaries[0].get("Parameters", {}), **_options(config)},
         "SoftwareVersions": software_versions(),
-        "InputHash": inputs,
-        "ParameterHash": parameters,
+        "InputHash": hashes[0],
+        "ParameterHash": hashes[1],
     }
     if len(job.subjects) < 2:
         reason = f"a group test needs subjects, and there is one (sub-{job.subjects[0]})"
         LOGGER.warning("%s: skipped, %s", job.name, reason)
         return {**summary, "Maps": [], "SkippedBecause": reason, "Methods": "",
                 "Citations": [], "Warnings": []}  # fmt: skip
-    scores, grid, notes = _stack(job, config.output_dir)
-    tested = _test(scores, config)
-    entries = [
-        _write_maps(job, entry, tested, grid, config, (inputs, parameters))
-        for entry in job.summaries[0]["Maps"]
-    ]
-    warnings = list(dict.fromkeys([*notes, *warned]))
-    return {**summary, **_of_test(tested, len(job.subjects)), "Maps": entries,
-            "Warnings": warnings}  # fmt: skip
+    return {**summary, **_tests(job, config, hashes, earlier)}
 
 
-def _of_test(tested: Any, n_subjects: int) -> dict[str, Any]:
-    """Return what the summary says of the test, with its methods paragraph."""
-    from neurodnn.workflows import group_maps
-
-    attributes, sizes = tested.attrs, tested.sizes
-    methods, cited = group_maps.describe({
-        "n_subjects": n_subjects, "tail": attributes["tail"], "n_flips": attributes["n_flips"],
-        "exact": bool(attributes["exact"]), "n_voxels": sizes["voxel"],
-        "n_references": sizes["reference"], "minimum_p": attributes["minimum_p"],
-    })  # fmt: skip
-    return {
-        "Tail": str(attributes["tail"]),
-        "Flips": int(attributes["n_flips"]),
-        "Exact": bool(attributes["exact"]),
-        "Family": " x ".join(attributes["family"]),
-        "MinimumP": float(attributes["minimum_p"]),
-        "Voxels": int(sizes["voxel"]),
-        "GeneralisesTo": str(attributes["generalises_to"]),
-        "Methods": methods,
-        "Citations": cited,
-    }
-
-
-def _stack(job: GroupJob, out: Path) -> tuple[Any, Any, list[str]]:
-    """Return scores (subject, voxel, reference) where all have one, the grid, and notes."""
-    import xarray as xr
-
-    from neurodnn.brain.nifti import check_same_grid, fresh_image, read_image
-
-    names = [entry["Reference"] for entry in job.summaries[0]["Maps"]]
-    first, volumes = None, []
-    for each in job.summaries:
-        subject = []
-        for entry in each["Maps"]:
-            image = read_image(out / entry["Path"], ndim=3, allow_empty=True)
-            first = image if first is None else first
-            check_same_grid(image, first, names=(entry["Path"], "map of the first subject"))
-            subject.append(np.asarray(image.dataobj, dtype=np.float64))
-        volumes.append(np.stack(subject))
-    data = np.stack(volumes)  # subject, reference, x, y, z
-    finite = np.isfinite(data)
-    everywhere = finite.all(axis=(0, 1))
-    anywhere = finite.any(axis=(0, 1))
-    if not everywhere.any():
-        raise InputError(message(job.name, "no voxel has a score in all subjects",
-                                 remedy="Leave out the subject whose mask is wrong."))  # fmt: skip
-    lost = int(anywhere.sum() - everywhere.sum())
-    notes = []
-    if lost:
-        notes.append(
-            f"{lost} of {int(anywhere.sum())} voxels lack a score in some subject or reference "
-            f"and were left out; the group was tested in the other {int(everywhere.sum())}."
-        )
-    scores = xr.DataArray(
-        data[:, :, everywhere].transpose(0, 2, 1),
-        dims=("subject", "voxel", "reference"),
-        coords={"subject": job.subjects, "reference": names,
-                "voxel": np.flatnonzero(everywhere)},
-    )  # fmt: skip
-    return scores, fresh_image(everywhere.astype(np.uint8), first), notes
-
-
-def _test(scores: Any, config: Config) -> Any:
-    from neurodnn.pipeline.subject import workers
-    from neurodnn.workflows.group_maps import group_maps
-
-    return group_maps(
-        scores, n_permutations=config.n_permutations, tail=config.tail, seed=config.random_seed,
-        n_jobs=workers(config),
-    )  # fmt: skip
-
-
-def _write_maps(
-    job: GroupJob, entry: dict[str, Any], tested: Any, grid: Any, config: Config,
-    hashes: Sequence[str],
-) -> dict[str, Any]:  # fmt: skip
-    from neurodnn.brain.fmri import scores_to_image
-    from neurodnn.report.peaks import find_peaks
-
-    out, name = config.output_dir, entry["Reference"]
-    one = tested.sel(reference=name)
-    paths = _paths(job, entry)
-    values = {"mean": one["mean"], "t": one["t"], "p": one["p_fwe"]}
-    common = _sidecar(job, name, tested.attrs, config, hashes)
-    for statistic, (_, _, what) in STATISTICS.items():
-        image = scores_to_image(values[statistic], grid)
-        sidecar = {"Description": f"{what}: {name}", **common}
-        write_derivative(out / paths[statistic], image, sidecar, overwrite=config.overwrite)
-    found: dict[str, Any] = {
-        "Reference": name,
-        "Label": entry["Label"],
-        "Statistics": {key: path.as_posix() for key, path in paths.items()},
-    }
-    mean = scores_to_image(values["mean"], grid)
-    peaks = find_peaks(np.asarray(mean.dataobj), mean.affine, count=1)
-    if peaks:
-        peak = peaks[0]
-        flat = int(np.ravel_multi_index(peak.index, mean.shape))
-        p = float(one["p_fwe"].sel(voxel=flat))
-        found["Peak"] = {"Value": peak.value, "X": peak.x, "Y": peak.y, "Z": peak.z, "PFWE": p}
-    found["VoxelsBelow05"] = int((np.asarray(one["p_fwe"]) < 0.05).sum())
-    return found
-
-
-def _sidecar(
-    job: GroupJob, name: str, attributes: Any, config: Config, hashes: Sequence[str]
+def _tests(
+    job: GroupJob, config: Config, hashes: tuple[str, str], earlier: list[str]
 ) -> dict[str, Any]:
-    sources = [f"bids::{each['Path']}" for summary in job.summaries
-               for each in summary["Maps"] if each["Reference"] == name]  # fmt: skip
-    return {
-        "Sources": sources,
-        **({"SpatialReference": job.key[2]} if job.key[2] else {}),
-        "LayerName": name,
-        "NumberOfSubjects": len(job.subjects),
-        "NumberOfPermutations": int(attributes["n_flips"]),
-        "Exact": bool(attributes["exact"]),
-        "Tail": config.tail,
-        "MultipleTestingFamily": " x ".join(attributes["family"]),
-        "GeneralisesTo": str(attributes["generalises_to"]),
-        "RandomSeed": config.random_seed,
-        "SoftwareVersions": software_versions(),
-        "InputHash": hashes[0],
-        "ParameterHash": hashes[1],
-    }
+    """Compute and write everything about a group of two and more; return its summary."""
+    scores, grid, notes = stack_scores(job, config.output_dir)
+    references, contrasts = _targets(job, config)
+    over_subjects = subjects_test(scores, grid, config, what=job.name)
+    over_stimuli = stimulus_test(job, grid, config)
+    for reason in (over_subjects.reason, over_stimuli.reason):
+        if reason:
+            LOGGER.warning("%s: %s", job.name, reason)
+    files = GroupFiles(job, config, grid, hashes)
+    entries = write_targets(files, references, over_subjects, over_stimuli)
+    content = summary_of_tests(config, job, over_subjects, over_stimuli, scores.sizes["voxel"])
+    content |= {"Maps": entries, "Ceilings": write_ceilings(files, over_stimuli)}
+    content["ClusterTables"] = write_tables(files, over_subjects, references, contrasts=False)
+    if contrasts:
+        paired = differences(scores, [each.sources for each in contrasts])
+        compared = subjects_test(paired, grid, config, what=f"{job.name}, differences")
+        content["Contrasts"] = write_targets(files, contrasts, compared, None)
+        content["ClusterTables"] += write_tables(files, compared, contrasts, contrasts=True)
+    files.remove_stale([*references, *contrasts], earlier)
+    content["Files"] = [path.as_posix() for path in files.written]
+    content["Warnings"] = [*notes, *over_stimuli.notes]
+    return content

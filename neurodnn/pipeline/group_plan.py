@@ -43,6 +43,7 @@ def plan_group(config: Config) -> Plan:
     jobs = [GroupJob(key, tuple(found)) for key, found in groups.items()]
     for job in jobs:
         faults += _faults(job, config.output_dir)
+        faults += _contrast_faults(job, config)
     return Plan(config=config, jobs=tuple(jobs), faults=tuple(faults))
 
 
@@ -82,7 +83,7 @@ def _faults(job: GroupJob, out: Path) -> list[str]:
         if names != [entry["Reference"] for entry in first["Maps"]]:
             faults.append(message(f"sub-{each['Subject']}", "has maps of other references",
                                   got=names))  # fmt: skip
-        elif each.get("References") != first.get("References"):
+        elif any(each.get(key) != first.get(key) for key in ("References", "Nuisance")):
             faults.append(
                 message(f"sub-{each['Subject']}", "was compared with other RDMs, network weights "
                         f"or images than sub-{first['Subject']}, though they bear the same names",
@@ -96,12 +97,36 @@ def _faults(job: GroupJob, out: Path) -> list[str]:
     return faults
 
 
+def _contrast_faults(job: GroupJob, config: Config) -> list[str]:
+    from neurodnn.pipeline.group_tests import find_pairs
+
+    names = [str(entry["Reference"]) for entry in job.summaries[0]["Maps"]]
+    _, wrong = find_pairs(config.contrast, names)
+    if not wrong:
+        return []
+    allowed = ", ".join(names)
+    return [message("--contrast", "is no difference of two references", got=wrong,
+                    allowed=allowed)]  # fmt: skip
+
+
 def _first_difference(a: dict[str, Any], b: dict[str, Any]) -> str:
     ours, theirs = a.get("Parameters", {}), b.get("Parameters", {})
     for key in sorted(set(ours) | set(theirs)):
         if ours.get(key) != theirs.get(key):
             return f"{key}: {ours.get(key)} and {theirs.get(key)}"
     return "network weights or versions"
+
+
+def _resources(job: GroupJob, plan: Plan) -> list[str]:
+    """Return a line about the memory of the test over stimuli, where there is one."""
+    from neurodnn.pipeline.estimate import estimate_group
+
+    config = plan.config
+    masks = [config.output_dir / str(each.get("MaskPath")) for each in job.summaries]
+    if config.label_permutations == 0 or len(masks) < 2 or not all(map(Path.is_file, masks)):
+        return []
+    needed = estimate_group(job.summaries, config.output_dir)
+    return [f"resources: about {needed:,.0f} MB for the patterns of all subjects (p over stimuli)"]
 
 
 def group_table(plan: Plan) -> str:
@@ -111,4 +136,5 @@ def group_table(plan: Plan) -> str:
         maps = len(job.summaries[0]["Maps"])
         lines.append(f"{job.name}: {len(job.subjects)} subjects, {maps} references "
                      f"({', '.join(job.subjects[:20])})")  # fmt: skip
+        lines += _resources(job, plan)
     return "\n".join(lines)

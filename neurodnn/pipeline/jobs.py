@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from neurodnn.bids import LAYER_ENTITY, MODEL_ENTITY, build_name
+from neurodnn.bids import LAYER_ENTITY, MODEL_ENTITY, build_name, parse_name
 from neurodnn.pipeline.config import Config
 
 DESC = "searchlight"
-STATISTIC = {"spearman": "rho", "pearson": "r", "cosine": "cosine", "rho-a": "rhoa"}
+STATISTIC = {
+    "spearman": "rho", "pearson": "r", "cosine": "cosine", "rho-a": "rhoa", "tau-a": "taua",
+    "corr_cov": "corrcov", "cosine_cov": "cosinecov",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,25 @@ class Job:
     memory_mb: float = 0.0
     seconds: float = 0.0
     voxels: int = 0
+    disk_mb: float = 0.0  # of patterns and residuals, which are kept for the group level
 
     @property
     def name(self) -> str:
         """How the job is called in log lines."""
         parts = [("sub", self.subject), ("ses", self.session), ("task", self.task)]
         return " ".join(f"{key}-{label}" for key, label in parts if label)
+
+    def run_stimuli(self) -> dict[str, set[str]]:
+        """Return which of the compared stimuli each run shows; runs of a table count as such."""
+        seen: dict[str, set[str]] = {}
+        several = len(self.runs) > 1
+        for run in self.runs:
+            labels = run.volume_runs or (run.label,) * len(run.stimuli)
+            for label, name in zip(labels, run.stimuli, strict=True):
+                own = f"{run.label} {label}" if several and run.volume_runs else label
+                if name in self.stimuli:
+                    seen.setdefault(own, set()).add(name)
+        return seen
 
     def path(self, **entities: str) -> Path:
         """Return where a file of this job stands, relative to the output folder."""
@@ -85,6 +101,38 @@ class Job:
         return self.path(
             **reference.entities, stat=statistic, desc=DESC, suffix="statmap", extension=".nii.gz"
         )
+
+    def label_path(self, reference: Reference) -> Path:
+        """Return where the corrected p over shuffled stimuli of one reference stands."""
+        return self.path(
+            **reference.entities, stat="p", desc="searchlightLabelFWE", suffix="statmap",
+            extension=".nii.gz",
+        )  # fmt: skip
+
+    def reliability_path(self, statistic: str) -> Path:
+        """Return where the map of split-half reliability stands."""
+        return self.path(
+            stat=statistic, desc="reliability", suffix="statmap", extension=".nii.gz"
+        )
+
+    def patterns_path(self, estimate: str) -> Path:
+        """Return where the patterns stand that were analysed, a volume per stimulus (and run)."""
+        return self.path(
+            stat=self.pattern_statistic(estimate), desc="patterns", suffix="statmap",
+            extension=".nii.gz",
+        )  # fmt: skip
+
+    def residuals_path(self, number: int) -> Path:
+        """Return where the residuals of one run stand, from which the noise was estimated."""
+        return self.path(
+            run=str(number), desc="residuals", suffix="timeseries", extension=".nii.gz"
+        )
+
+    def pattern_statistic(self, estimate: str) -> str:
+        """Return the BIDS word for what the patterns hold: that of the input, or of the model."""
+        if self.kind == "betas":
+            return parse_name(self.runs[0].images[0]).get("stat", "effect")
+        return "t" if estimate == "t" else "effect"
 
     @property
     def mask_path(self) -> Path:
@@ -136,6 +184,7 @@ class Plan:
     skipped: tuple[tuple[str, str], ...] = ()
     roots: dict[str, Path] = field(default_factory=dict)
     user_rdms: tuple[object, ...] = ()  # (path, RDMs) pairs, read once
+    nuisance: tuple[object, ...] = ()  # the same
     n_images: int = 0
     available_mb: float = 0.0
 

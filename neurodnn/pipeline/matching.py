@@ -53,17 +53,21 @@ def modelled_names(events: pd.DataFrame, column: str, stimuli: Sequence[str | No
 
 
 def plan_references(found: Findings) -> None:
-    """Read the RDMs that the user brought; each file's faults are listed."""
+    """Read the RDMs that the user brought, nuisance too; each file's faults are listed."""
     from neurodnn.bids import require_file
 
-    for path in found.config.reference_rdms:
-        if found.attempt(lambda path=path: require_file(path)) is None:
-            continue
-        from neurodnn.rsa.rdm_files import read_rdms
+    config = found.config
+    for paths, kept in (
+        (config.reference_rdms, found.user_rdms), (config.nuisance_rdms, found.nuisance)
+    ):  # fmt: skip
+        for path in paths:
+            if found.attempt(lambda path=path: require_file(path)) is None:
+                continue
+            from neurodnn.rsa.rdm_files import read_rdms
 
-        rdms = found.attempt(lambda path=path: read_rdms(path, axis="reference"))
-        if rdms is not None:
-            found.user_rdms.append((path, rdms))
+            rdms = found.attempt(lambda path=path: read_rdms(path, axis="reference"))
+            if rdms is not None:
+                kept.append((path, rdms))
 
 
 def plan_stimuli(found: Findings) -> None:
@@ -95,11 +99,16 @@ def plan_stimuli(found: Findings) -> None:
         found.stimuli = table
     elif found.user_rdms:
         found.stimuli = list(map(str, found.user_rdms[0][1].pattern_descriptors["stimulus"]))
+    found.user_rdms = _all_spelled_alike(found.user_rdms, found)
+    found.nuisance = _all_spelled_alike(found.nuisance, found)
+
+
+def _all_spelled_alike(brought: list[tuple[Path, Any]], found: Findings) -> list[tuple[Path, Any]]:
     spelled = [
         (path, found.attempt(lambda path=path, rdms=rdms: _spelled_alike(path, rdms, found)))
-        for path, rdms in found.user_rdms
+        for path, rdms in brought
     ]
-    found.user_rdms = [(path, rdms) for path, rdms in spelled if rdms is not None]
+    return [(path, rdms) for path, rdms in spelled if rdms is not None]
 
 
 def _spelled_alike(path: Path, rdms: Any, found: Findings) -> Any:
@@ -175,7 +184,7 @@ def shared_stimuli(
     shared = set(shown)
     missing_ok = config.min_stimuli is not None
     own_names = config.network == "none" and config.stimuli is None
-    for path, rdms in found.user_rdms:
+    for path, rdms in [*found.user_rdms, *found.nuisance]:
         names = set(rdms.pattern_descriptors["stimulus"])
         lacking = sorted(set(shown) - names) + (sorted(strangers) if own_names else [])
         beyond = sorted(names - set(shown))

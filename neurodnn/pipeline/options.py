@@ -24,12 +24,13 @@ class Option(NamedTuple):
     matters: bool = True  # whether the value can change a result, and so enters ParameterHash
 
 
-METRICS = ("correlation", "euclidean", "mahalanobis", "crossnobis")
-COMPARISONS = ("spearman", "pearson", "cosine", "rho-a")
+METRICS = ("correlation", "euclidean", "cosine", "mahalanobis", "crossnobis")
+COMPARISONS = ("spearman", "pearson", "cosine", "rho-a", "tau-a", "corr_cov", "cosine_cov")
+INFERENCES = ("max", "cluster-size", "cluster-mass", "tfce", "fdr", "reference-study")
 
 _WHAT = "what is compared"
 _DATA = "which data"
-_GROUP = "group level"
+_INFERENCE = "inference"
 _RESOURCES = "resources"
 _RUNNING = "how it runs"
 _OUTPUT = "what comes out"
@@ -57,6 +58,12 @@ OPTIONS: tuple[Option, ...] = (
            choices=METRICS),
     Option("compare", "text", "spearman", _WHAT, "comparison of brain RDM and reference",
            choices=COMPARISONS),
+    Option("noise", "text", "pooled", _WHAT, "noise covariance of crossnobis: one of all runs, or "
+           "one of each run", choices=("pooled", "per-fold")),
+    Option("nuisance-rdms", "paths", (), _WHAT, "RDMs that are held constant: the comparison "
+           "(spearman or pearson) becomes a partial correlation", metavar="FILE"),
+    Option("semi-partial", "flag", False, _WHAT, "take the nuisance RDMs out of the references "
+           "alone, not out of the brain's"),
     Option("radius", "number", 9.0, _WHAT, "radius of the spheres in mm (centre to centre, "
            "inclusive)", metavar="MM", minimum=0, strict=True),
     Option("min-share", "number", 0.5, _WHAT, "share of a full sphere that must lie in the mask",
@@ -95,11 +102,28 @@ OPTIONS: tuple[Option, ...] = (
            metavar="MODEL"),
     Option("estimate", "text", "beta", _DATA, "response estimates of fMRIPrep runs",
            choices=("beta", "t")),
-    Option("n-permutations", "int", 10_000, _GROUP, "sign flips; all of them where that is "
-           "affordable (up to 14 subjects)", metavar="N", minimum=20),
-    Option("tail", "text", "two-sided", _GROUP, "alternative", choices=("two-sided", "greater")),
-    Option("random-seed", "int", 0, _GROUP, "seed of random sign flips and of untrained networks",
-           metavar="N", minimum=0),
+    Option("label-permutations", "int", 1000, _INFERENCE, "shuffles of the stimuli, at both "
+           "levels, for the p that generalises to stimuli; 0 leaves that test out", metavar="N",
+           minimum=0),
+    Option("n-permutations", "int", 10_000, _INFERENCE, "sign flips of subjects; all of them "
+           "where that is affordable (up to 14 subjects)", metavar="N", minimum=20),
+    Option("tail", "text", "two-sided", _INFERENCE, "alternative",
+           choices=("two-sided", "greater")),
+    Option("inference", "texts", ("max", "cluster-mass"), _INFERENCE, "corrections over voxels "
+           "and references by sign flips: max, cluster-size, cluster-mass, tfce, fdr "
+           "(Benjamini-Hochberg), reference-study (cluster size, Cichy et al. 2016) (default: max "
+           "cluster-mass)", choices=INFERENCES, metavar="NAME"),
+    Option("cluster-threshold", "number", 0.001, _INFERENCE, "p of t, with subjects - 1 degrees "
+           "of freedom, that lets a voxel into a cluster (two-sided unless --tail greater)",
+           metavar="P", minimum=0, strict=True),
+    Option("connectivity", "int", 18, _INFERENCE, "voxels that touch: by faces (6), also by edges "
+           "(18), also by corners (26)", choices=("6", "18", "26")),
+    Option("tfce-step", "number", None, _INFERENCE, "step of t in TFCE; default the exact "
+           "integral", metavar="STEP", minimum=0, strict=True),
+    Option("contrast", "texts", (), _INFERENCE, "differences of references to be tested over "
+           "subjects, such as 'conv5 - conv1'", metavar="'A - B'"),
+    Option("random-seed", "int", 0, _INFERENCE, "seed of random sign flips, of shuffles and of "
+           "untrained networks", metavar="N", minimum=0),
     Option("n-cpus", "int", None, _RESOURCES, "workers; the result does not depend on it",
            metavar="N", minimum=1, matters=False),
     Option("mem-mb", "int", None, _RESOURCES, "memory that may be used; default what is available",

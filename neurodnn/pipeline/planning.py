@@ -52,6 +52,7 @@ def make_plan(config: Config) -> Plan:
         skipped=tuple(found.skipped),
         roots=found.roots,
         user_rdms=tuple(found.user_rdms),
+        nuisance=tuple(found.nuisance),
         n_images=0 if found.stimuli is None else len(found.stimuli),
         available_mb=float(config.mem_mb or available_mb()),
     )
@@ -76,14 +77,21 @@ def _subjects(config: Config) -> list[str]:
 
 def _check_options(found: Findings) -> None:
     """Check options that libraries would refuse only when the computation has begun."""
+    from neurodnn._checks import check_choice
     from neurodnn.brain.confounds import STRATEGIES
     from neurodnn.brain.glm_settings import GLMSettings
-    from neurodnn._checks import check_choice
     from neurodnn.pipeline.matching import absent_file
 
     config = found.config
     found.attempt(lambda: check_choice("confounds", config.confounds, STRATEGIES))
     found.attempt(lambda: GLMSettings(hrf=config.hrf, noise_model=config.noise_model))
+    needs_noise = config.metric == "mahalanobis" or config.noise == "per-fold"
+    if needs_noise and "betas" in found.roots:
+        option = "--noise per-fold" if config.noise == "per-fold" else "--metric mahalanobis"
+        found.faults.append(
+            message(option, "needs the residuals of the linear model, which betas do not bring",
+                    remedy="Analyse fMRIPrep's runs, or choose another metric.")
+        )  # fmt: skip
     for name, path in (("weights", config.weights), ("stimulus-table", config.stimulus_table)):
         if path is not None and not path.is_file():
             found.faults.append(absent_file(name, path))

@@ -20,8 +20,13 @@ from neurodnn.pipeline.resume import FileHashes, hash_of, parameter_hash
 _CHOOSERS = frozenset(
     {"participant_label", "session_label", "task_id", "run_id", "space", "bids_filter_file",
      "derivatives", "stimuli", "stimulus_table", "weights", "network", "layers",
-     "reference_rdms", "n_permutations", "tail"}
+     "reference_rdms", "nuisance_rdms"}
 )  # fmt: skip
+# Options that shape nothing before the group level.
+_GROUP_ONLY = frozenset(
+    {"n_permutations", "inference", "cluster_threshold", "connectivity", "tfce_step", "contrast"}
+)
+_NOT_OF_A_JOB = _GROUP_ONLY | {"participant_label"}
 
 
 @dataclass
@@ -56,6 +61,7 @@ def job_inputs(job: Job, context: Context) -> list[dict[str, str]]:
                 kind = "events" if job.kind == "bold" else "labels"
             pairs.append((kind, path))
     pairs += [("rdm", path) for path, _ in context.references.plan.user_rdms]
+    pairs += [("nuisance", path) for path, _ in context.references.plan.nuisance]
     if context.config.stimulus_table:
         pairs.append(("stimuli", context.config.stimulus_table))
     listing = (context.config.stimuli or context.config.bids_dir / "stimuli") / "stimuli.tsv"
@@ -79,9 +85,10 @@ def _public_path(path: Path, context: Context) -> str:
 
 def input_hash(job: Job, inputs: Sequence[dict[str, str]], context: Context) -> str:
     """Return the hash of all that goes into a job: files, stimuli compared, references."""
+    found = context.references
     references = [
-        [each.name, context.references.input_hash(each), context.references.parameter_hash(each)]
-        for each in context.references.references
+        [each.name, found.input_hash(each), found.parameter_hash(each)]
+        for each in [*found.references, *found.nuisance]
     ]
     files = sorted([each["Kind"], each["Path"], each["SHA256"]] for each in inputs)
     # What sidecars and tables were taken to mean: they may change while the images stay.
@@ -94,11 +101,12 @@ def job_parameters(context: Context) -> dict[str, object]:
     """Return the resolved options that can change a result.
 
     Which subjects a call names is left out: jobs of an array must write what one run writes.
+    So are options of the group level, which states them itself.
     """
     return {
         field: option_value(context.config, field)
         for field, option in BY_FIELD.items()
-        if option.matters and field != "participant_label"
+        if option.matters and field not in _NOT_OF_A_JOB
     }
 
 
@@ -114,11 +122,13 @@ def command(job: Job, config: Config) -> str:
              job.subject]  # fmt: skip
     for field, option in BY_FIELD.items():
         value = option_value(config, field)
-        if not option.matters or field == "participant_label" or value in (None, [], {}):
+        if not option.matters or field in _NOT_OF_A_JOB or value in (None, [], {}):
             continue
         if value == option.default:
             continue
         words.append(f"--{option.name}")
+        if option.kind == "flag":
+            continue
         if isinstance(value, dict):
             words += [f"{name}={path}" for name, path in value.items()]
         elif isinstance(value, list):
@@ -139,9 +149,11 @@ def common_fields(
         "StimuliHash": hash_of(list(job.stimuli)),
         "Metric": config.metric,
         "Comparison": config.compare,
+        **_partial_fields(context),
         "RadiusMM": config.radius,
         "MinimumShare": config.min_share,
         "Precision": config.dtype,
+        **({"Noise": config.noise} if config.metric == "crossnobis" else {}),
         "NumberOfPermutations": 0,
         "RandomSeed": config.random_seed,
         "Command": context.scrub(command(job, config)),
@@ -150,6 +162,13 @@ def common_fields(
         "InputHash": hashes[0],
         "ParameterHash": hashes[1],
     }
+
+
+def _partial_fields(context: Context) -> dict[str, Any]:
+    names = [each.name for each in context.references.nuisance]
+    if not names:
+        return {}
+    return {"NuisanceRDMs": names, "SemiPartial": context.config.semi_partial}
 
 
 def source_uri(path: Path, context: Context) -> str:

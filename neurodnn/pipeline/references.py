@@ -34,6 +34,8 @@ class ReferenceSet:
     ----------
     references : list of Reference
         Layers first, in the order of the network, then the user's RDMs.
+    nuisance : list of Reference
+        RDMs that are held constant.
     identity : dict or None
         The network's NetworkIdentity.
     stimuli : DataFrame or None
@@ -49,6 +51,7 @@ class ReferenceSet:
     plan: Plan
     hashes: FileHashes
     references: list[Reference] = field(default_factory=list)
+    nuisance: list[Reference] = field(default_factory=list)
     identity: dict[str, Any] | None = None
     stimuli: Any = None
     rdms: list[Any] = field(default_factory=list)
@@ -74,7 +77,8 @@ class ReferenceSet:
         if reference.source == "network":
             rows = self.stimuli[["stimulus", "sha256"]].to_numpy().tolist()
             return hash_of({"stimuli": rows})
-        path = next(p for p, _ in self.plan.user_rdms if p.name == reference.source)
+        brought = [*self.plan.user_rdms, *self.plan.nuisance]
+        path = next(p for p, _ in brought if p.name == reference.source)
         names = None if self.stimuli is None else sorted(self.stimuli["stimulus"])
         return hash_of({"rdm": self.hashes(path), "stimuli": names})
 
@@ -94,6 +98,13 @@ class ReferenceSet:
         self.compute()
         return join_references([restrict_rdms(part, stimuli) for part in self.rdms])
 
+    def nuisance_over(self, stimuli: tuple[str, ...]) -> Any:
+        """Return the nuisance RDMs over `stimuli` in that order, None without any."""
+        from neurodnn.workflows.restriction import join_references, restrict_rdms
+
+        parts = [restrict_rdms(rdms, stimuli) for _, rdms in self.plan.nuisance]
+        return join_references(parts) if parts else None
+
     def compute(self) -> None:
         """Compute what is not in the output folder yet, and write it there; once per run."""
         if self.rdms:
@@ -104,12 +115,11 @@ class ReferenceSet:
         if layers:
             parts.append(self._layer_rdms(layers))
         parts += [rdms for _, rdms in self.plan.user_rdms]
-        start = 0
-        for part in parts:
-            count = len(part.dissimilarities)
-            for index, reference in enumerate(self.references[start : start + count]):
-                self._write(out, reference, part, index)
-            start += count
+        nuisance = [rdms for _, rdms in self.plan.nuisance]
+        waiting = iter([*self.references, *self.nuisance])
+        for part in [*parts, *nuisance]:
+            for index in range(len(part.dissimilarities)):
+                self._write(out, next(waiting), part, index)
         self.rdms = parts
 
     def layer_table(self) -> Any:
@@ -201,13 +211,16 @@ def prepare_references(plan: Plan, hashes: FileHashes) -> ReferenceSet:
     if config.network != "none":
         _load(found)
     for path, rdms in plan.user_rdms:
-        _add_user(found, path, rdms)
-    names = [each.name for each in found.references]
+        found.references += _brought(path, rdms)
+    for path, rdms in plan.nuisance:
+        found.nuisance += _brought(path, rdms)
+    everything = [*found.references, *found.nuisance]
+    names = [each.name for each in everything]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(message("references", "two bear one name", got=twice,
                                  remedy="Rename the RDMs or the files."))  # fmt: skip
-    paths = [str(each.rdm_path) for each in found.references]
+    paths = [str(each.rdm_path) for each in everything]
     for path in {path for path in paths if paths.count(path) > 1}:
         raise InputError(message("references", "two would be written to one file", got=path,
                                  remedy="Rename the RDMs or the files."))  # fmt: skip
@@ -248,11 +261,12 @@ def _load(found: ReferenceSet) -> None:
     )  # fmt: skip
 
 
-def _add_user(found: ReferenceSet, path: Path, rdms: Any) -> None:
+def _brought(path: Path, rdms: Any) -> list[Reference]:
+    """Return the user's RDMs of one file as references."""
     stem = path.name.partition(".")[0]
     names = [str(name) for name in rdms.rdm_descriptors["reference"]]
     model = bids_label(stem)
     labels: Mapping[str, str | None] = check_unique_labels(names)
     if len(names) == 1 and labels[names[0]] == model:
         labels = {names[0]: None}
-    found.references += [Reference(name, model, labels[name], path.name) for name in names]
+    return [Reference(name, model, labels[name], path.name) for name in names]

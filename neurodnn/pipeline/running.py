@@ -14,6 +14,7 @@ from pathlib import Path
 from neurodnn._checks import InputError, message
 from neurodnn.bids import WriteError, lock_output, write_derivative
 from neurodnn.pipeline.config import Config
+from neurodnn.pipeline.estimate import MEMORY_SHARE
 from neurodnn.pipeline.jobs import Job, Plan
 from neurodnn.pipeline.logs import LOGGER, Scrubber, open_run_log
 from neurodnn.pipeline.provenance import Context, input_hash, job_inputs, job_parameter_hash
@@ -21,9 +22,6 @@ from neurodnn.pipeline.references import prepare_references
 from neurodnn.pipeline.resume import FileHashes
 from neurodnn.pipeline.shared import write_shared
 from neurodnn.pipeline.subject import is_job_done, run_job
-
-# Of the available memory; what is left serves the system's file cache and other people.
-MEMORY_SHARE = 0.9
 
 
 @dataclass

@@ -9,7 +9,7 @@ import numpy as np
 from neurodnn._checks import InputError, message
 from neurodnn.bids import is_done, read_json, read_tsv, write_derivative
 from neurodnn.pipeline.config import Config
-from neurodnn.pipeline.jobs import Job, Reference
+from neurodnn.pipeline.jobs import Job
 from neurodnn.pipeline.logs import LOGGER, collected_warnings, shows_progress
 from neurodnn.pipeline.matching import modelled_names
 from neurodnn.pipeline.provenance import (
@@ -20,6 +20,19 @@ from neurodnn.pipeline.provenance import (
     job_parameter_hash,
     source_uri,
 )
+from neurodnn.pipeline.subject_files import (
+    JobFiles,
+    label_entry,
+    optional_paths,
+    remove_stale,
+    write_maps,
+    write_mask,
+    write_patterns,
+    write_reliability,
+    written_paths,
+)
+from neurodnn.pipeline.subject_tests import run_tests
+
 
 class Loaded(NamedTuple):
     """What the images of one job came to."""
@@ -43,6 +56,7 @@ def is_job_done(job: Job, inputs: str, parameters: str, context: Context) -> boo
     out, overwrite = context.config.output_dir, context.config.overwrite
     paths = [job.mask_path]
     paths += [job.map_path(each, context.statistic) for each in context.references.references]
+    paths += [path for path in optional_paths(job, context) if (out / path).exists()]
     done = [is_done(out / path, inputs, parameters, overwrite=overwrite) for path in paths]
     if not all(done):
         return False
@@ -50,6 +64,8 @@ def is_job_done(job: Job, inputs: str, parameters: str, context: Context) -> boo
     if not summary.exists() or not page.exists():
         return False
     content = read_json(summary)
+    if not all((out / path).exists() for path in written_paths(content)):
+        return False
     return (content.get("InputHash"), content.get("ParameterHash")) == (inputs, parameters)
 
 
@@ -63,8 +79,10 @@ def run_job(job: Job, context: Context) -> list[str]:
     # what the first job of a run alone sees must not stand in its sidecars: a resumed run would
     # write others
     references = context.references.over(job.stimuli)
+    nuisance = context.references.nuisance_over(job.stimuli)
     with collected_warnings(context.scrub) as warned_later:
-        scores = _scores(loaded, references, config)
+        scores = _scores(loaded, references, nuisance, config)
+        tests = run_tests(job, loaded, references, nuisance, config)
     changed = [context.scrub(path) for path in context.hashes.changed()]
     if changed:
         raise InputError(message(changed[0], "changed while it was being read", got=changed[:5],
@@ -72,13 +90,18 @@ def run_job(job: Job, context: Context) -> list[str]:
     notes = list(dict.fromkeys([*map(context.scrub, job.notes), *warned, *warned_later]))
     common = common_fields(job, context, hashes, notes)
     sources = [source_uri(path, context) for run in job.runs for _, path in run.files]
-    _write_mask(job, loaded, context, common, sources)
-    maps = []
-    for reference in context.references.references:
-        maps.append(_write_map(job, reference, scores, loaded, context, common, sources))
+    files = JobFiles(job, context, loaded, common, sources)
+    write_mask(files)
+    maps = write_maps(files, scores, tests)
+    extras = {
+        "LabelTest": label_entry(tests),
+        "Reliability": write_reliability(files, tests),
+        "Patterns": write_patterns(files),
+    }
+    remove_stale(files)
     from neurodnn.pipeline.summary import subject_summary
 
-    content = subject_summary(job, context, inputs, hashes, loaded, scores, maps, notes)
+    content = subject_summary(job, context, inputs, hashes, loaded, scores, maps, notes, extras)
     write_derivative(out / job.summary_path, content)
     return notes
 
@@ -162,12 +185,13 @@ def _load_bold(job: Job, config: Config) -> Loaded:
     return Loaded(joined.patterns, joined.residuals, mask, how, sentence, joined.description)
 
 
-def _scores(loaded: Loaded, references: Any, config: Config) -> Any:
+def _scores(loaded: Loaded, references: Any, nuisance: Any, config: Config) -> Any:
     from neurodnn.workflows.fmri_searchlight import fmri_searchlight
 
     return fmri_searchlight(
         loaded.patterns, loaded.mask, references, radius=config.radius, metric=config.metric,
-        comparison=config.compare, residuals=loaded.residuals, dtype=config.dtype,
+        comparison=config.compare, residuals=loaded.residuals, nuisance=nuisance,
+        semi=config.semi_partial, noise=config.noise, dtype=config.dtype,
         min_share=config.min_share, n_jobs=workers(config), progress=shows_progress(config),
     )  # fmt: skip
 
@@ -179,69 +203,3 @@ def workers(config: Config) -> int:
     import joblib
 
     return joblib.cpu_count()
-
-
-def _spatial_reference(job: Job) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    if job.space:
-        fields["SpatialReference"] = job.space
-    if job.resolution:
-        fields["Resolution"] = "as of the preprocessed images"
-    return fields
-
-
-def _write_mask(
-    job: Job, loaded: Loaded, context: Context, common: dict[str, Any], sources: list[str]
-) -> None:
-    # no SoftwareVersions here: in a BIDS mask that key means the scanner's, and must be a text
-    sidecar = {
-        "Description": f"Voxels that were analysed: {loaded.how_mask}",
-        "Type": "Brain",
-        "Sources": sources,
-        **_spatial_reference(job),
-        **{key: common[key] for key in ("InputHash", "ParameterHash")},
-    }
-    path = context.config.output_dir / job.mask_path
-    write_derivative(path, loaded.mask, sidecar, overwrite=context.config.overwrite)
-
-
-def _write_map(
-    job: Job, reference: Reference, scores: Any, loaded: Loaded, context: Context,
-    common: dict[str, Any], sources: list[str],
-) -> dict[str, Any]:  # fmt: skip
-    """Write the map of one reference; return its entry in the summary."""
-    from neurodnn.brain.fmri import scores_to_image
-    from neurodnn.report.peaks import find_peaks
-
-    image = scores_to_image(scores.sel(reference=reference.name), loaded.mask)
-    relative = job.map_path(reference, context.statistic)
-    sidecar: dict[str, Any] = {
-        "Description": f"Agreement of the patterns round each voxel with {reference.name}",
-        "Sources": [*sources, f"bids::{reference.rdm_path.as_posix()}"],
-        **_spatial_reference(job),
-        "Layer": reference.layer,
-        "LayerName": reference.name,
-    }
-    identity = context.references.identity
-    if reference.source == "network" and identity:
-        sidecar |= {
-            "Network": identity["name"],
-            "NetworkWeightsSHA256": identity["weights_sha256"],
-            "ImageTransform": identity["transform"],
-        }
-    path = context.config.output_dir / relative
-    write_derivative(path, image, {**sidecar, **common}, overwrite=context.config.overwrite)
-    LOGGER.debug("wrote %s", relative)
-    data = np.asarray(image.dataobj)
-    entry: dict[str, Any] = {
-        "Reference": reference.name,
-        "Label": reference.label,
-        "Statistic": context.statistic,
-        "Path": relative.as_posix(),
-    }
-    peaks = find_peaks(data, image.affine, count=1)
-    if peaks:
-        peak = peaks[0]
-        entry["Peak"] = {"Value": peak.value, "X": peak.x, "Y": peak.y, "Z": peak.z}
-        entry["Mean"] = float(np.nanmean(data, dtype=np.float64))
-    return entry

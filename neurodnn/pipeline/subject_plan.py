@@ -19,7 +19,7 @@ from neurodnn.pipeline.checks import (
     check_masks,
     check_repeats,
 )
-from neurodnn.pipeline.estimate import BRAIN_SHARE, estimate_job, mask_voxels
+from neurodnn.pipeline.estimate import BRAIN_SHARE, estimate_job, kept_mb, mask_voxels
 from neurodnn.pipeline.jobs import Job, Run
 from neurodnn.pipeline.matching import (
     absent_file,
@@ -285,4 +285,5 @@ def _with_estimate(found: Findings, job: Job, infos: dict[Path, Any]) -> Job:
     memory, seconds = estimate_job(
         info.shape, zooms, voxels, rows, volumes, len(job.stimuli), references, found.config
     )
-    return replace(job, voxels=voxels, memory_mb=memory, seconds=seconds)
+    disk = kept_mb(voxels, rows, volumes, len(job.stimuli), found.config)
+    return replace(job, voxels=voxels, memory_mb=memory, seconds=seconds, disk_mb=disk)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neurodnn.pipeline.jobs import Job
+from neurodnn.pipeline.jobs import Job, Reference
 from neurodnn.pipeline.logs import software_versions
 from neurodnn.pipeline.provenance import Context, job_parameters
 from neurodnn.pipeline.shared import first_stimulus, model_file
@@ -24,11 +24,15 @@ def subject_summary(
     scores: Any,
     maps: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
+    extras: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the summary of one job; nothing in it depends on the time or the machine's name."""
+    """Return the summary of one job; nothing in it depends on the time or the machine's name.
+
+    `extras` holds what stands beside the maps: LabelTest, Reliability, Patterns.
+    """
     reasons = not_computed(scores)
     centres = int(scores.sizes[scores.dims[0]]) - sum(reasons.values())
-    paragraph, cited = _methods(job, context, loaded, centres)
+    paragraph, cited = _methods(job, context, loaded, centres, extras)
     return {
         "Subject": job.subject,
         **({"Session": job.session} if job.session else {}),
@@ -38,7 +42,8 @@ def subject_summary(
         "Stimuli": {**job.match, "Compared": len(job.stimuli)},
         "Network": context.references.identity,
         **_first_stimulus(context),
-        "References": reference_entries(context),
+        "References": reference_entries(context, context.references.references),
+        "Nuisance": reference_entries(context, context.references.nuisance),
         "Parameters": job_parameters(context),
         "MaskVoxels": int(scores.sizes[scores.dims[0]]),
         "Mask": loaded.how_mask,
@@ -47,6 +52,7 @@ def subject_summary(
         "NotComputed": reasons,
         "Confounds": loaded.confounds or "",
         "Maps": list(maps),
+        **extras,
         "Methods": context.scrub(paragraph),
         "Citations": cited,
         "Warnings": list(notes),
@@ -57,13 +63,13 @@ def subject_summary(
     }
 
 
-def reference_entries(context: Context) -> list[dict[str, str]]:
+def reference_entries(context: Context, chosen: Sequence[Reference]) -> list[dict[str, str]]:
     """Return name, label and RDM file of each reference, and what the RDM was made from."""
     found = context.references
     return [
         {"Name": each.name, "Label": each.label, "RDM": each.rdm_path.as_posix(),
          "InputHash": found.input_hash(each), "ParameterHash": found.parameter_hash(each)}
-        for each in found.references
+        for each in chosen
     ]  # fmt: skip
 
 
@@ -98,7 +104,9 @@ def _reason_words(codes: object) -> dict[int, str]:
     return words
 
 
-def _methods(job: Job, context: Context, loaded: Any, centres: int) -> tuple[str, list[str]]:
+def _methods(
+    job: Job, context: Context, loaded: Any, centres: int, extras: Mapping[str, Any]
+) -> tuple[str, list[str]]:
     """Return the methods paragraph with the numbers that were used, and its citations."""
     from neurodnn.workflows import fmri_searchlight
 
@@ -119,10 +127,37 @@ def _methods(job: Job, context: Context, loaded: Any, centres: int) -> tuple[str
         "metric": config.metric, "comparison": config.compare, "radius": config.radius,
         "min_share": config.min_share, "dtype": config.dtype, "n_stimuli": len(job.stimuli),
         "n_centres": centres, "n_references": len(context.references.references),
-        "noise": loaded.residuals is not None,
+        "noise": loaded.residuals is not None, "per_fold": config.noise == "per-fold",
+        "nuisance": [each.name for each in context.references.nuisance],
+        "semi": config.semi_partial,
     })  # fmt: skip
     parts.append(text)
-    return " ".join(part for part in parts if part), sorted({*cited, *keys})
+    own, more = _of_tests(job, context, extras)
+    return " ".join(part for part in [*parts, *own] if part), sorted({*cited, *keys, *more})
+
+
+def _of_tests(
+    job: Job, context: Context, extras: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Return sentences about the tests of one subject, and what they cite."""
+    from neurodnn.workflows import split_half, stimulus_test
+
+    sentences, cited = [], []
+    label = extras["LabelTest"]
+    if "MinimumP" in label:
+        text, keys = stimulus_test.describe({
+            "n_subjects": 1, "n_permutations": label["NumberOfPermutations"],
+            "n_stimuli": len(job.stimuli), "minimum_p": label["MinimumP"], "tail": label["Tail"],
+            "n_references": len(context.references.references),
+        })  # fmt: skip
+        sentences.append(text)
+        cited += keys
+    if "Path" in extras["Reliability"]:
+        halves = extras["Reliability"]
+        text, keys = split_half.describe({"n_runs": halves["Runs"], "n_splits": halves["Splits"]})
+        sentences.append(text)
+        cited += keys
+    return sentences, cited
 
 
 def _data_sentence(job: Job) -> str:

@@ -21,9 +21,9 @@ class Citation:
     text : str
         Authors (year). Title. Journal.
     identifier : str
-        ``"doi:..."`` or ``"arXiv:..."``; empty for a key that is not in the list.
+        ``"doi:..."`` or ``"arXiv:..."``; empty where none is on file.
     url : str
-        Where the identifier leads; empty for a key that is not in the list.
+        Where the identifier leads; empty without one.
     """
 
     key: str
@@ -60,6 +60,8 @@ def citations(keys: Iterable[str]) -> list[Citation]:
         elif "DOI" in entry:
             doi = entry["DOI"]
             found.append(Citation(key, entry["Text"], f"doi:{doi}", f"https://doi.org/{doi}"))
+        elif "arXiv" not in entry:
+            found.append(Citation(key, entry["Text"]))
         else:
             number = entry["arXiv"]
             url = f"https://arxiv.org/abs/{number}"
@@ -92,12 +94,13 @@ def to_bibtex(keys: Iterable[str]) -> str:
     entries = []
     for each in citations(keys):
         parts = re.fullmatch(r"(.+?) \((\d{4})\)\. (.+?)\.(?: (.+?)\.?)?", each.text)
-        if parts is None or not each.identifier:
+        if parts is None:
             continue
         authors, year, title, journal = parts.groups()
         fields = {"author": _authors(authors), "title": title, "year": year, "note": journal}
         kind, _, value = each.identifier.partition(":")
-        fields["doi" if kind == "doi" else "eprint"] = value
+        if value:
+            fields["doi" if kind == "doi" else "eprint"] = value
         body = ",\n".join(f"  {name} = {{{text}}}" for name, text in fields.items() if text)
         entries.append(f"@misc{{{each.key},\n{body}\n}}\n")
     return "\n".join(entries)

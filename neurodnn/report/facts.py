@@ -11,7 +11,8 @@ from neurodnn.report.tree import Summary
 
 UNITS = {
     "rho": "Spearman rho", "spearman": "Spearman rho", "r": "Pearson r", "pearson": "Pearson r",
-    "cosine": "cosine similarity", "rhoa": "rho-a", "rho-a": "rho-a",
+    "cosine": "cosine similarity", "rhoa": "rho-a", "rho-a": "rho-a", "tau-a": "Kendall tau-a",
+    "corr_cov": "whitened correlation", "cosine_cov": "whitened cosine",
     "t": "t", "mean": "mean score",
 }  # fmt: skip
 _MINUS = "\N{MINUS SIGN}"
@@ -38,8 +39,10 @@ def mm(value: object) -> str:
     >>> mm(-12.0), mm(4.5)
     ('−12', '4.5')
     """
-    whole = isinstance(value, (int, float)) and abs(value - round(value)) < 0.05
-    return score(float(value) + 0.0, 0 if whole else 1) if value == value else "–"
+    if not isinstance(value, (int, float)) or value != value:
+        return "–"
+    whole = abs(value - round(value)) < 0.05
+    return score(float(value) + 0.0, 0 if whole else 1)
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
@@ -90,7 +93,10 @@ def in_words(value: Any) -> str:
 def comparison_unit(summary: Summary) -> str:
     """What a score of this study is, such as ``Spearman rho``."""
     name = str(parameter(summary, "compare", "comparison") or "")
-    return UNITS.get(name, name or "score")
+    unit = UNITS.get(name, name or "score")
+    if not parameter(summary, "nuisance_rdms"):
+        return unit
+    return f"semi-partial {unit}" if parameter(summary, "semi_partial") else f"partial {unit}"
 
 
 def sentences(values: Sequence[Any]) -> list[str]:

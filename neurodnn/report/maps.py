@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurodnn._checks import InputError
-from neurodnn.plotting.maps import plot_layer_maps
+from neurodnn.plotting.maps import default_slices, plot_layer_maps
 from neurodnn.plotting.slices import extent_underlay, template_underlay
 from neurodnn.plotting.style import score_limit
 from neurodnn.report.facts import peak_sentence
@@ -90,6 +90,7 @@ def pictures(
     threshold: float | None = None,
     outlines: Mapping[str, Any] | None = None,
     captions: Mapping[str, str] | None = None,
+    cut_at: Mapping[str, ReadMap] | None = None,
     total: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return one picture per map, all on the same colour scale.
@@ -104,11 +105,14 @@ def pictures(
         As `neurodnn.plotting.maps.plot_layer_maps` takes them.
     captions : mapping, optional
         Name of the map -> caption. Default: its peaks.
+    cut_at : mapping, optional
+        Name of the map -> another map at whose peak it is cut. Default: its own. The peaks of p
+        are plateaus, of which the first voxel says nothing.
     total : int, optional
         Number of pictures on the whole page; decides how they are stored.
     """
     background = None if on_template(summary) else "extent"
-    shown = maps[: _MOST // max(1, (total or len(maps)) // max(len(maps), 1))]
+    shown = maps[: _share(len(maps), total or len(maps))]
     if len(shown) < len(maps):
         rest = len(maps) - len(shown)
         summary.problems.append(f"{rest} maps are left out of this page; the viewer has them all.")
@@ -117,6 +121,7 @@ def pictures(
         figure = plot_layer_maps(
             {each.name: each.image}, background=background, vmax=limit or limit_of(maps),
             threshold=threshold, outlines=outlines, unit=unit,
+            slices=_cuts(summary, (cut_at or {}).get(each.name)),
         )  # fmt: skip
         drawn.append(
             {
@@ -128,6 +133,25 @@ def pictures(
             }
         )
     return drawn
+
+
+def _share(count: int, total: int) -> int:
+    """How many of `count` pictures a page of `total` has room for.
+
+    Examples
+    --------
+    >>> _share(20, 60), _share(20, 222), _share(2, 222)
+    (20, 8, 2)
+    """
+    return count if total <= _MOST else max(2, _MOST * count // total)
+
+
+def _cuts(summary: Summary, at: ReadMap | None) -> list[tuple[str, float]] | None:
+    """The cuts of a map with peaks; None leaves them to the map that is drawn."""
+    if at is None or not at.peaks:
+        return None
+    underlay = template_underlay() if on_template(summary) else extent_underlay([at.image])
+    return default_slices(at.data, at.image.affine, underlay)
 
 
 def viewer_maps(

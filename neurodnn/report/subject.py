@@ -12,6 +12,7 @@ from neurodnn._checks import InputError, message
 from neurodnn.bids import check_label
 from neurodnn.plotting.rdms import plot_rdms
 from neurodnn.report import facts
+from neurodnn.report.in_words import left_out, subject_reading
 from neurodnn.report.maps import (
     ReadMap,
     on_template,
@@ -24,6 +25,12 @@ from neurodnn.report.maps import (
 )
 from neurodnn.report.pages import render, write_page
 from neurodnn.report.pictures import figure_to_uri, file_to_uri
+from neurodnn.report.subject_alone import (
+    Alone,
+    read_alone,
+    reliability_pictures,
+    viewer_of,
+)
 from neurodnn.report.tree import (
     Summary,
     file_inside,
@@ -116,18 +123,23 @@ def _study(summary: Summary, page: Path, number: int) -> dict[str, Any]:
     """Everything the page says about one summary; its viewer is written on the way."""
     entries = [entry for entry in summary.list_of("Maps") if isinstance(entry, dict)]
     maps = read_maps(summary, entries, lambda entry: entry.get("Path"))
+    alone = read_alone(summary, entries)
     unit = facts.comparison_unit(summary)
-    drawn = pictures(summary, maps, unit=unit)
-    viewer = write_viewer(summary, viewer_maps(maps, unit=unit), f"{_name(summary)}: maps")
+    drawn = pictures(summary, maps, unit=unit, outlines=alone.outlines)
+    shown = [*viewer_maps(maps, unit=unit), *viewer_of(alone, unit)]
+    viewer = write_viewer(summary, shown, f"{_name(summary)}: maps")
     rdms, first = _rdms(summary), _first_stimulus(summary)
     stimuli = summary.mapping("Stimuli")
     return {
         "title": summary.title() or summary.path.stem,
         "facts": facts.key_facts(summary),
+        "reading": subject_reading(summary.mapping("LabelTest"), summary.mapping("Reliability")),
+        "left_out": left_out(summary, ("LabelTest", "Reliability")),
         "maps": drawn,
-        "maps_note": _maps_note(summary, maps) if maps else "",
+        "maps_note": _maps_note(summary, maps, alone) if maps else "",
+        "reliability": reliability_pictures(summary, alone, unit),
         "viewer": viewer_link(summary, page) if viewer else "",
-        "peaks": _peaks_table(entries, maps),
+        "peaks": _peaks_table(entries, maps, alone),
         "rdms": rdms,
         "first_stimulus": first,
         "stimuli_note": facts.stimuli_note(summary),
@@ -149,16 +161,18 @@ def _name(summary: Summary) -> str:
     return ", ".join(part for part in (f"sub-{subject}", summary.title()) if part)
 
 
-def _maps_note(summary: Summary, maps: list[ReadMap]) -> str:
+def _maps_note(summary: Summary, maps: list[ReadMap], alone: Alone) -> str:
+    lines = "Thin lines surround voxels with p < 0.05 over stimuli. " if alone.outlines else ""
     return (
         "Each picture cuts one map at its peak (lines) and at five heights that all maps share. "
         "The colours mean the same on all of them; scores near zero fade into the anatomy, and "
-        "nothing is thresholded. "
-        + underlay_note(summary, maps)
+        f"nothing is thresholded. {lines}{underlay_note(summary, maps)}"
     )
 
 
-def _peaks_table(entries: list[dict[str, Any]], maps: list[ReadMap]) -> dict[str, Any]:
+def _peaks_table(
+    entries: list[dict[str, Any]], maps: list[ReadMap], alone: Alone
+) -> dict[str, Any]:
     """Highest score of each map, read off the map; of the summary where the map is missing."""
     known = {each.path: each for each in maps}
     rows = []
@@ -169,9 +183,12 @@ def _peaks_table(entries: list[dict[str, Any]], maps: list[ReadMap]) -> dict[str
         if (each := known.get(str(entry.get("Path")))) is not None and each.peaks:
             best = each.peaks[0]
             value, place, side = best.value, [best.x, best.y, best.z], best.side
-        rows.append([str(entry.get("Reference", "–")), facts.score(value),
-                     *map(facts.mm, place), side, facts.score(entry.get("Mean"))])  # fmt: skip
-    columns = ("Reference", "#Highest", "#x mm", "#y mm", "#z mm", "Side", "#Mean of the map")
+        name = str(entry.get("Reference", "–"))
+        more = alone.cells(name, known.get(str(entry.get("Path"))))
+        rows.append([name, facts.score(value), *map(facts.mm, place), side, *more,
+                     facts.score(entry.get("Mean"))])  # fmt: skip
+    columns = ("Reference", "#Highest", "#x mm", "#y mm", "#z mm", "Side", *alone.columns,
+               "#Mean of the map")  # fmt: skip
     return facts.table("Peaks of the maps", columns, rows)
 
 

@@ -21,6 +21,7 @@ def group_maps(
     tail: str = "two-sided",
     seed: int = 0,
     n_jobs: int = 1,
+    allow_small: bool = False,
 ) -> xr.Dataset:
     """Return the group's mean, t and p, corrected over all places and references at once.
 
@@ -38,6 +39,8 @@ def group_maps(
         Of the random flips.
     n_jobs : int
         Workers; the result does not depend on it.
+    allow_small : bool
+        True: go on, under a warning, where so few subjects cannot reach p <= .05.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def group_maps(
 
     return sign_flip_test(
         scores, n_permutations=n_permutations, tail=tail, seed=seed,
-        family=("voxel", "reference"), n_jobs=n_jobs,
+        family=("voxel", "reference"), n_jobs=n_jobs, allow_small=allow_small,
     )  # fmt: skip
 
 

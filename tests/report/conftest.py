@@ -120,6 +120,22 @@ def subject_summary(root: Path, subject: str, layers=LAYERS, **changes) -> dict:
     return content
 
 
+def add_own_tests(root: Path, content: dict) -> dict:
+    """Add p over stimuli and reliability to a subject's summary, with their maps."""
+    for entry in content["Maps"]:
+        score = nibabel.load(root / entry["Path"]).get_fdata()
+        p = np.where(np.isnan(score), np.nan, np.where(score > 0.12, 0.004, 0.7))
+        path = entry["Path"].replace("stat-rho_desc-searchlight", "stat-p_desc-searchlightLabelFWE")
+        entry["LabelP"] = save_map(root, path, p.astype(np.float32))
+    subject = content["Subject"]
+    path = f"sub-{subject}/func/sub-{subject}_task-scenes_stat-rho_desc-reliability_statmap.nii.gz"
+    data = blob(PLACES["conv1"], height=0.6, seed=5)
+    content["LabelTest"] = {"GeneralisesTo": "stimuli", "NumberOfPermutations": 250,
+                            "MinimumP": 0.004}  # fmt: skip
+    content["Reliability"] = {"Path": save_map(root, path, data), "Runs": 4, "Splits": 3}
+    return content
+
+
 def hash_of(text: str) -> int:
     """A small number from a text, the same in every process."""
     return sum(map(ord, text))
@@ -149,8 +165,8 @@ def write_group(root: Path, layers=LAYERS, subjects=("01", "02"), **changes) -> 
             )  # fmt: skip
         entries.append(
             {"Reference": layer, "Label": label, "Statistics": paths,
-             "Peak": {"Value": float(np.nanmax(mean)), "X": 0, "Y": 0, "Z": 0, "PFWE": 0.008},
-             "VoxelsBelow05": int((maps["p"] < 0.05).sum())}
+             "Peak": {"Value": float(np.nanmax(mean)), "X": 0, "Y": 0, "Z": 0,
+                      "P": {"p": 0.008}}}
         )  # fmt: skip
     content = {
         "Subjects": list(subjects), "Task": "scenes", "Space": "MNI152NLin2009cAsym",
@@ -164,6 +180,47 @@ def write_group(root: Path, layers=LAYERS, subjects=("01", "02"), **changes) -> 
     return write_json(root / "group" / "summary.json", content)
 
 
+def add_group_tests(root: Path, path: Path) -> None:
+    """Add cluster mass, p over stimuli, ceilings, clusters and a difference to a group."""
+    content = json.loads(path.read_text())
+    folder = "group/task-scenes_space-MNI152NLin2009cAsym"
+    for entry in content["Maps"]:
+        mean = nibabel.load(root / entry["Statistics"]["mean"]).get_fdata()
+        added = (("p_cluster-mass", "Mass", 0.016), ("p_stimuli", "Stimuli", 0.001))
+        for key, desc, small in added:
+            p = np.where(np.isnan(mean), np.nan, np.where(mean > 0.1, small, 1.0))
+            name = entry["Statistics"]["p"].replace("searchlightFWE", f"searchlight{desc}")
+            entry["Statistics"][key] = save_map(root, name, p.astype(np.float32))
+    content["Inferences"] = [
+        {"Name": "max", "Title": "maximum statistic", "Key": "p"},
+        {"Name": "cluster-mass", "Title": "cluster mass", "Key": "p_cluster-mass"},
+    ]
+    content["StimuliTest"] = {"GeneralisesTo": "stimuli", "NumberOfPermutations": 1000,
+                              "Stimuli": 12, "MinimumP": 0.001}  # fmt: skip
+    content["Ceilings"] = {
+        bound: save_map(root, f"{folder}_stat-rho_desc-ceiling{bound}_statmap.nii.gz",
+                        blob(PLACES["conv1"], height=height, noise=0, seed=9))
+        for bound, height in (("Lower", 0.4), ("Upper", 0.5))
+    }  # fmt: skip
+    difference = blob(PLACES["conv1"], noise=0) - blob(PLACES["conv3"], noise=0)
+    maps = {"mean": difference, "t": 20 * difference,
+            "p": np.where(np.abs(difference) > 0.2, 0.02, 0.9)}  # fmt: skip
+    statistics = {
+        key: save_map(root, f"{folder}_contrast-conv1MinusConv3_stat-{key}_statmap.nii.gz",
+                      np.where(np.isnan(difference), np.nan, data).astype(np.float32))
+        for key, data in maps.items()
+    }  # fmt: skip
+    content["Contrasts"] = [{"Reference": "conv1 - conv3", "Statistics": statistics}]
+    table = f"{folder}_desc-searchlightMass_clusters.tsv"
+    rows = [f"{number}\tconv1\t+\t{50 - number}\t{216 * (50 - number)}\t123.4\t{p}\t-12\t-92\t-2"
+            "\tleft\t9.5\t0.35" for number, p in enumerate([0.016] * 2 + [0.5] * 8, 1)]  # fmt: skip
+    header = ("cluster\treference\tsign\tsize_voxels\tsize_mm3\tmass\tp\tx\ty\tz\tside\t"
+              "peak_t\tpeak_mean")  # fmt: skip
+    (root / table).write_text("\n".join([header, *rows]) + "\n")
+    content["ClusterTables"] = [{"Inference": "cluster-mass", "Path": table}]
+    write_json(path, content)
+
+
 @pytest.fixture(scope="session")
 def parts():
     """The makers of this file, for tests that write a tree of their own."""
@@ -171,6 +228,7 @@ def parts():
         LAYERS=LAYERS, PLACES=PLACES, AFFINE=AFFINE, SHAPE=SHAPE, blob=blob, save_map=save_map,
         write_json=write_json, write_rdms=write_rdms, write_subject=write_subject,
         subject_summary=subject_summary, write_group=write_group,
+        add_group_tests=add_group_tests, add_own_tests=add_own_tests,
     )  # fmt: skip
 
 
@@ -181,8 +239,9 @@ def finished_tree(tmp_path_factory):
 
     root = tmp_path_factory.mktemp("finished")
     for subject in ("01", "02"):
-        write_subject(root, subject)
-    write_group(root)
+        path = write_subject(root, subject)
+        write_json(path, add_own_tests(root, json.loads(path.read_text())))
+    add_group_tests(root, write_group(root))
     for subject in ("01", "02"):
         write_subject_report(root, subject)
     write_index(root)

@@ -48,7 +48,9 @@ def write_tree(parts, root, text):
                     "InTable": text, "OnlyInEvents": [text], "OnlyInTable": [text]},
     }  # fmt: skip
     path = tiny_map(parts, root, "a.nii.gz")
-    maps = [{"Reference": text, "Label": text, "Path": path}]
+    changes |= {"LabelTest": {"SkippedBecause": text, "MinimumP": text},
+                "Reliability": {"SkippedBecause": text, "Path": path}}  # fmt: skip
+    maps = [{"Reference": text, "Label": text, "Path": path, "LabelP": path}]
     rdms = parts.write_rdms(root, (text,), [f"{text}{n}" for n in range(4)])
     content = {**changes, "Maps": maps, "References": rdms}
     parts.write_json(root / "sub-01" / "figures" / "sub-01_task-a_summary.json", content)
@@ -56,8 +58,19 @@ def write_tree(parts, root, text):
         **changes, "Subjects": [text], "Tail": text, "Flips": text, "Family": [text],
         "MinimumP": text, "GeneralisesTo": text, "SkippedBecause": text,
         "Maps": [{"Reference": text, "VoxelsBelow05": text,
-                  "Statistics": {"mean": path}}],
+                  "Statistics": {"mean": path, "p_x": path, "p_stimuli": path}}],
+        "Inferences": [{"Name": text, "Title": text, "Key": "p_x"}],
+        "StimuliTest": {"SkippedBecause": text, "MinimumP": text, "Stimuli": text,
+                        "NumberOfPermutations": text, "GeneralisesTo": text},
+        "Contrasts": [{"Reference": text, "Statistics": {"mean": path, "p_x": path}}],
+        "Ceilings": {"Lower": path, "Upper": path, text: path},
+        "ClusterTables": [{"Inference": text, "Path": "clusters.tsv"},
+                          {"Inference": text, "Path": text}],
     }  # fmt: skip
+    header = ("reference", "sign", "size_voxels", "size_mm3", "mass", "p", "x", "y", "z", "side",
+              "peak_t", "peak_mean")  # fmt: skip
+    quoted = '"' + text.replace('"', '""') + '"'
+    (root / "clusters.tsv").write_text("\t".join(header) + "\n" + "\t".join([quoted] * 12) + "\n")
     parts.write_json(root / "group" / "summary.json", group)
 
 

@@ -104,7 +104,7 @@ def test_values_in_the_viewer_are_those_of_the_map(browser, finished_tree, parts
 
     browser.open(finished_tree / VIEWER)
     browser.wait(READY)
-    image = nibabel.load(next(finished_tree.glob("sub-01/func/*layer-conv1_*.nii.gz")))
+    image = nibabel.load(next(finished_tree.glob("sub-01/func/*layer-conv1_stat-rho_*.nii.gz")))
     data = image.get_fdata()
     rng = np.random.default_rng(0)
     for index in rng.permutation(np.argwhere(np.isfinite(data)))[:5]:

@@ -16,7 +16,6 @@ from neurodnn._checks import InputError
 from neurodnn.report import write_subject_report
 
 
-
 def page_text(path):
     tree = html5lib.parse(path.read_text("utf-8"), namespaceHTMLElements=False)
     return " ".join(" ".join(tree.find("body").itertext()).split())
@@ -43,6 +42,33 @@ def test_peaks_stand_at_the_planted_places_with_their_side(finished_tree, parts)
         found = [float(cell.replace("−", "-")) for cell in row[2:5]]
         assert np.linalg.norm(np.subtract(found, parts.PLACES[row[0]])) < 8  # a voxel's diagonal
         assert row[5] == ("left" if parts.PLACES[row[0]][0] < 0 else "right")
+
+
+def test_p_over_stimuli_and_reliability_stand_beside_the_peaks(finished_tree):
+    page = finished_tree / "sub-01.html"
+    rows = rows_of(page, "Peaks of the maps")
+    assert rows[0][6:9] == ["p over stimuli", "Voxels p < 0.05", "Reliability"]
+    content = json.loads(next(finished_tree.glob("sub-01/figures/*summary.json")).read_text())
+    for row, entry in zip(rows[1:], content["Maps"], strict=True):
+        p = nibabel.load(finished_tree / entry["LabelP"]).get_fdata()
+        assert float(row[6]) == pytest.approx(np.nanmin(p))
+        assert int(row[7]) == np.sum(p < 0.05)
+    assert float(rows[1][8]) == pytest.approx(0.6, abs=0.15)  # noise 0.03, the grid's own peak
+    text = page_text(page)
+    assert "Thin lines surround voxels with p < 0.05 over stimuli." in text
+    assert "It speaks of other stimuli like these, shown to this subject." in text
+    tree = html5lib.parse(page.read_text("utf-8"), namespaceHTMLElements=False)
+    alts = [picture.get("alt") for picture in tree.iter("img")]
+    assert any(alt.startswith("reliability, Spearman rho of reliability on") for alt in alts)
+
+
+def test_what_one_subject_could_not_give_says_why(make_tree):
+    root = make_tree(("01",), layers=("conv1",), group=False,
+                     LabelTest={"SkippedBecause": "no p over stimuli: too few"},
+                     Reliability={"SkippedBecause": "no split-half reliability: one run"})
+    text = page_text(write_subject_report(root, "01"))
+    assert "No p over stimuli: too few. No split-half reliability: one run." in text
+    assert "Thin lines" not in text
 
 
 @pytest.mark.parametrize("flip", [1, -1])

@@ -1,0 +1,82 @@
+"""The tests over subjects: flips once for mean and t, then every correction that was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from neurodnn.pipeline.config import Config
+from neurodnn.pipeline.logs import LOGGER
+
+ALPHA = 0.05
+
+
+class SubjectsTest(NamedTuple):
+    """Mean and t of one family of maps, with corrected p by inference.
+
+    `corrected` is empty where so few subjects cannot reach p <= .05; `reason` then says so.
+    """
+
+    tested: Any
+    corrected: dict[str, Any]
+    reason: str
+
+
+def chosen_inferences(config: Config) -> list[str]:
+    """Return the inferences asked for, each once, in the order of the documentation."""
+    from neurodnn.pipeline.options import INFERENCES
+
+    return [name for name in INFERENCES if name in config.inference]
+
+
+def subjects_test(scores: Any, grid: Any, config: Config, *, what: str) -> SubjectsTest:
+    """Return mean, t and corrected p of scores (subject, voxel, reference); `what` for the log."""
+    from neurodnn.pipeline.subject import workers
+    from neurodnn.workflows.group_inference import InferenceSettings, correct_group
+    from neurodnn.workflows.group_maps import group_maps
+
+    jobs = workers(config)
+    tested = group_maps(
+        scores, n_permutations=config.n_permutations, tail=config.tail, seed=config.random_seed,
+        n_jobs=jobs, allow_small=True,
+    )  # fmt: skip
+    smallest = float(tested.attrs["minimum_p"])
+    if smallest > ALPHA:
+        reason = (
+            f"no p over subjects: with {scores.sizes['subject']} subjects the smallest p that "
+            f"{tested.attrs['n_flips']} sign flips can give is {smallest:.3g} (6 subjects are "
+            "needed for a two-sided test, 5 for a one-sided one)"
+        )
+        return SubjectsTest(tested, {}, reason)
+    settings, corrected = InferenceSettings.of(vars(config)), {}
+    for name in chosen_inferences(config):
+        LOGGER.info("%s: corrected by %s", what, name)
+        corrected[name] = correct_group(scores, grid, tested, name, settings, n_jobs=jobs)
+    return SubjectsTest(tested, corrected, "")
+
+
+def differences(scores: Any, pairs: Sequence[tuple[str, str]]) -> Any:
+    """Return the scores of A less those of B, subject by subject, as references ``A - B``."""
+    from neurodnn.stats.multiplicity import paired_differences
+
+    return paired_differences(scores, pairs=list(pairs))
+
+
+def find_pairs(texts: Sequence[str], names: Sequence[str]) -> tuple[list[tuple[str, str]], str]:
+    """Return the references that each ``A - B`` means, and the first text that means none.
+
+    Examples
+    --------
+    >>> find_pairs(["conv1 - fc - 7"], ["conv1", "fc - 7"])
+    ([('conv1', 'fc - 7')], '')
+    """
+    pairs = []
+    for text in texts:
+        parts = text.split(" - ")
+        cuts = [(" - ".join(parts[:i]).strip(), " - ".join(parts[i:]).strip())
+                for i in range(1, len(parts))]  # fmt: skip
+        found = [pair for pair in cuts if set(pair) <= set(names) and pair[0] != pair[1]]
+        if not found:
+            return pairs, text
+        pairs.append(found[0])
+    return list(dict.fromkeys(pairs)), ""
