@@ -163,7 +163,7 @@ def sphere_neighbors(
     inside = mask_array(mask_img)
     options = {"inclusive": inclusive, "unit": unit}
     neighbors = ball_neighbors(inside, mask_img.affine, radius, min_share=min_share, **options)
-    _log.info(
+    _log.debug(  # several steps of one subject lay the same spheres
         "A sphere of %g %s holds up to %d voxels; %d of %d centres have enough of them.",
         radius, unit, full_ball_size(mask_img.affine, radius, **options),
         int((np.diff(neighbors.indptr) > 0).sum()), neighbors.shape[0],

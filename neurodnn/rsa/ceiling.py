@@ -41,10 +41,10 @@ def noise_ceiling(
         spearman, rho-a, tau-a and tau-b; z scores for pearson; unit root mean square for
         cosine; for the whitened measures the same after whitening) and averaged. Upper: mean
         score of subjects against the mean of all. Lower: against the mean of the others, so
-        that no subject explains itself. For pearson, cosine, rho-a and the whitened measures
-        no model can exceed the upper bound where no distance is missing. For spearman none can where there are no ties (a
-        model with ties may, since ties favour it); for tau-a and tau-b the mean of ranks is
-        close to the best RDM, not certain to be it.
+        that no subject explains itself. Where no distance is missing no model can exceed the
+        upper bound of pearson, cosine, rho-a and the whitened measures, nor that of spearman if
+        there are no ties (a model with ties may, since ties favour it); for tau-a and tau-b the
+        mean of ranks is close to the best RDM, not certain to be it.
         ``"plain"``: the same bounds against the plain mean of RDMs, in their own unit; the
         upper one may then be exceeded.
         ``"algonauts"``: as in the Algonauts challenge of 2019, the mean *squared* score of
@@ -59,7 +59,7 @@ def noise_ceiling(
     Raises
     ------
     InputError
-        If `rdms` is empty or no RDMs object, or an argument is unknown.
+        If `rdms` is empty or no RDMs object or holds an infinity, or an argument is unknown.
 
     References
     ----------
@@ -79,6 +79,11 @@ def noise_ceiling(
         allowed = "an RDMs object with one row per subject"
         raise InputError(message("rdms", "has no subjects", got=type(rdms), allowed=allowed))
     rows = np.asarray(rdms.dissimilarities, dtype=np.float64)
+    if np.isinf(rows).any():
+        axis, labels = labels_of(rdms)
+        concerned = [labels[row] for row in np.flatnonzero(np.isinf(rows).any(axis=1))]
+        fault = f"distances of {axis} {shorten_list(concerned)} are infinite"
+        raise InputError(message("rdms", fault, remedy="Leave them out."))
     if len(rows) == 1:
         text = "a noise ceiling needs at least two subjects; it is NaN"
         warnings.warn(message("rdms", text, got=1), DataWarning, stacklevel=2)

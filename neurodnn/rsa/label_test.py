@@ -88,13 +88,22 @@ def label_permutation_test(
         references), each (region x) reference; ``null_max`` (permutation), the largest statistic
         anywhere, the observed order first. A region that is undefined in a subject is NaN.
         ``p = (1 + b) / (1 + B)``, never 0. attrs: n_permutations, exact, tail, drawing, family,
-        seed, minimum_p, generalises_to.
+        seed, minimum_p, generalises_to. minimum_p is 1 / number of orders; a reference that many
+        orders leave as it is (a category model of few stimuli) cannot reach it.
 
     Raises
     ------
     InputError
-        If stimuli differ, distances are missing, a subject occurs twice, so few orders cannot
-        reach p <= .05, or an argument is unknown.
+        If stimuli differ, distances are missing, a subject occurs twice, a single subject draws
+        "per-subject", so few orders cannot reach p <= .05, or an argument is unknown.
+
+    Notes
+    -----
+    With nuisance RDMs the null hypothesis is that nothing of the reference is shared beyond what
+    they explain *along a straight line* (of ranks, for spearman). A nuisance that bends on its
+    way into data and reference leaves a rest in both that no permutation takes away: of tests
+    with one shared, one-dimensional nuisance that added four fifths to both sides, 20 % fell
+    below .05 with spearman, 6 % with pearson (400 simulations of 20 stimuli each).
 
     References
     ----------
@@ -196,6 +205,10 @@ def _orders(
     if drawing == "common":
         plan = plan_relabellings(n_stimuli, n_permutations, seed)
         return [plan.orders] * len(subjects), plan.exact
+    if len(subjects) < 2:
+        fault = "one subject cannot stand for others"
+        remedy = "Take drawing='common', which generalises to stimuli."
+        raise InputError(message("drawing", fault, got=drawing, remedy=remedy))
     text = (
         "every subject draws its own orders of the stimuli: the test generalises to subjects"
         " only, and rejects too often where subjects share a geometry that references lack"

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from rsatoolbox.rdm import RDMs
+
 from neurodnn._checks import DataWarning, InputError, closest, message
 
 _LISTED = 10  # names shown of a longer list

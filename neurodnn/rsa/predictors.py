@@ -131,8 +131,8 @@ def places_of_sets(
     every = [place for own in places.values() for place in own]
     twice = [labels[place] for place in sorted(set(every)) if every.count(place) > 1]
     if twice:
-        fault = f"{shorten_list(twice)} occurs more than once; what is in two sets is shared by force"
-        raise InputError(message("sets", fault))
+        fault = f"{shorten_list(twice)} occurs more than once"
+        raise InputError(message("sets", fault, remedy="What is in two sets is shared by force."))
     return places
 
 

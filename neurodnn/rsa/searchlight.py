@@ -89,7 +89,9 @@ def searchlight(
         run, shrunk on its own; two runs are then whitened with the mean of theirs. Runs of
         patterns and residuals must bear the same names.
     dtype : {"float64", "float32"}
-        float64 is exact to 1e-12; float32 is about a third faster and differs by some 1e-6.
+        float64 is exact to 1e-12; float32 is about a third faster and differs by some 1e-6, with
+        correlation and cosine more where the values of a sphere are far from zero: by 1e-5 where
+        their mean is 1,000 times their spread, by 1e-4 at 10,000 times.
     min_features : int
         Spheres with fewer usable channels get NaN; at least 2 for correlation.
     n_jobs : int

@@ -78,13 +78,25 @@ def searchlight_label_test(
         anywhere, the observed order first; with several subjects and without nuisance also
         ``ceiling_lower`` and ``ceiling_upper`` (place), as `noise_ceiling`. A place that is
         undefined in a subject is NaN. ``p = (1 + b) / (1 + B)``, never 0. attrs: n_subjects,
-        n_permutations, exact, tail, family, seed, minimum_p, generalises_to.
+        n_permutations, exact, tail, family, seed, minimum_p, generalises_to. minimum_p is
+        1 / n_permutations; a reference that many orders leave as it is (a category model of few
+        stimuli) cannot reach it.
 
     Raises
     ------
     InputError
         As for `searchlight`; if the comparison is not linear, or so few orders cannot reach
         p <= .05.
+
+    Notes
+    -----
+    With nuisance RDMs what `label_permutation_test` says of them holds here too: a nuisance that
+    acts on both sides along no straight line (of ranks) leaves a rest in both, which the test
+    takes for the reference's own.
+
+    References whose scores vary more under permutation lead the maximum (3 against 17 stimuli
+    about three times as much as 10 against 10): p_fwe holds for all, with less power for the
+    others.
 
     References
     ----------

@@ -29,6 +29,7 @@ from neurodnn.rsa.spheres import (
     warn_of_losses,
 )
 
+
 def searchlight_partition(
     patterns: Dataset,
     neighbors: csr_array,

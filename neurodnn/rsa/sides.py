@@ -13,6 +13,9 @@ from neurodnn.numerics.rows import is_constant
 from neurodnn.rsa.names import canonical_order, labels_of, names_of, shorten_list
 from neurodnn.rsa.rdm import align_to
 
+_REMEDY = (  # not every comparison, the searchlight for one, can leave pairs out
+    "Drop these stimuli from both sides; where nan_policy can be given, 'omit' skips missing pairs."
+)
 _TIED = 0.05  # share of tied entries from which ties in a model matter
 _TIES_FAVOUR = {"spearman": "Spearman's rho", "tau-b": "Kendall's tau-b"}
 _NEEDS_SPREAD = ("corr_cov", "pearson", "rho-a", "spearman", "tau-a", "tau-b")
@@ -53,8 +56,7 @@ def check_references(
         if missing.all() or (missing.any() and nan_policy == "raise"):
             names = _incomplete_stimuli(row, names_of(references))
             fault = f"distances are missing for {shorten_list(names)}"
-            remedy = "nan_policy='omit' leaves such pairs out."
-            raise InputError(message(place, fault, remedy=remedy))
+            raise InputError(message(place, fault, remedy=_REMEDY))
         row = row[~missing]
         if is_constant(row):
             fault = "all distances are equal, so that nothing can be compared with it"
@@ -116,8 +118,7 @@ def check_data(
         if np.isinf(row).any() or (missing.any() and not missing.all() and nan_policy == "raise"):
             stimuli = _incomplete_stimuli(row, names)
             fault = f"distances are missing or infinite for {shorten_list(stimuli)}"
-            remedy = "Drop these stimuli from both sides; nan_policy='omit' skips missing pairs."
-            raise InputError(message(f"{axis} {label}", fault, remedy=remedy))
+            raise InputError(message(f"{axis} {label}", fault, remedy=_REMEDY))
         undefined[place] = missing.all() or says_nothing(row[~missing], comparison)
     if undefined.any():
         concerned = [label for label, gone in zip(labels, undefined, strict=True) if gone]

@@ -33,7 +33,8 @@ class SearchlightOptions(NamedTuple):
     noise : {"pooled", "per-fold"}
         Noise covariance of crossnobis: one of all runs, or one of each run.
     dtype : {"float64", "float32"}
-        float64 is exact to 1e-12; float32 is faster and differs by some 1e-6.
+        float64 is exact to 1e-12; float32 is faster and differs by some 1e-6, more where values
+        are far from zero beside their spread.
     min_features : int
         Spheres with fewer usable channels get NaN.
     place : str

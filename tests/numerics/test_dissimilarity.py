@@ -337,7 +337,9 @@ def test_refusals():
         mahalanobis_distance(np.eye(3), -np.eye(3))
 
 
-@pytest.mark.parametrize(("distance", "n_features"), [(correlation_distance, 2), (cosine_distance, 1)])
+@pytest.mark.parametrize(
+    ("distance", "n_features"), [(correlation_distance, 2), (cosine_distance, 1)]
+)
 def test_opposite_patterns_are_exactly_two_apart(distance, n_features):
     # Ranks of distances that differ by rounding alone would follow the unit of the patterns.
     rng = np.random.default_rng(0)

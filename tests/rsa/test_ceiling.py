@@ -211,3 +211,10 @@ def test_ranks_of_a_subject_with_gaps_are_on_the_scale_of_the_others(comparison)
     rows[0, ::2] = np.nan
     lower, upper = noise_ceiling(RDMs(rows), comparison=comparison)
     assert lower > 0.999 and upper > 0.999
+
+
+def test_infinite_distances_are_refused():
+    rows = np.random.default_rng(0).random((3, 10))
+    rows[1, 2] = np.inf
+    with pytest.raises(InputError, match="rdm 2 are infinite"):
+        noise_ceiling(RDMs(rows))

@@ -283,3 +283,34 @@ def test_a_common_order_holds_under_shared_geometry(shared):
 def test_orders_per_subject_say_nothing_about_stimuli():
     """Trap 35: with shared geometry they reject far too often, which is why they are labelled."""
     assert rejections(100, 2.0, "per-subject") > binom.interval(0.999, 100, 0.05)[1]
+
+
+def test_one_subject_does_not_generalise_to_subjects():
+    rdms = RDMs(np.random.default_rng(0).random((1, 28)),
+                pattern_descriptors={"stimulus": list("abcdefgh")})  # fmt: skip
+    with pytest.raises(InputError, match="one subject cannot stand for others"):
+        label_permutation_test(rdms, rdms, drawing="per-subject", n_permutations=20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("comparison", "low", "high"), [("pearson", 0.0, 0.1), ("spearman", 0.1, 0.3)]
+)
+def test_a_nuisance_that_bends_leaves_a_rest_in_both_sides(comparison, low, high):
+    """What the notes say of partial correlations: its null is a straight line, of ranks here."""
+    rng = np.random.default_rng(0)
+    names = {"stimulus": [f"{i:02d}" for i in range(20)]}
+
+    def line():
+        distances = pdist(rng.normal(size=(20, 1)), "sqeuclidean")
+        return (distances - distances.mean()) / distances.std()
+
+    rejected = 0
+    for seed in range(400):
+        shared = line()
+        data, model = (0.8 * shared + 0.2 * line() for _ in range(2))
+        sides = [RDMs(row[np.newaxis], pattern_descriptors=names) for row in (data, model, shared)]
+        test = label_permutation_test(*sides[:2], nuisance=sides[2], comparison=comparison,
+                                      n_permutations=200, seed=seed)  # fmt: skip
+        rejected += test.p.item() <= 0.05
+    assert low <= rejected / 400 <= high

@@ -244,10 +244,10 @@ def test_constant_data_are_nan_and_told():
     [
         ({"A": ["conv1"]}, {}, "two or three sets"),
         ({str(i): [label] for i, label in enumerate([*LABELS, "gist"])}, {}, "two or three sets"),
-        ({"A": ["conv1"], "B": []}, {}, "B must be a list of labels"),
+        ({"A": ["conv1"], "B": []}, {}, "B holds no references"),
         ({"A": ["conv1"], "B": "fc6"}, {}, "B must be a list of labels"),
         ({"A": ["conv1"], "B": ["fc7"]}, {}, "sets.*'fc7' is not known.*Did you mean fc6"),
-        ({"A": ["conv1"], "B": ["fc6", "conv1"]}, {}, "conv1 occurs twice"),
+        ({"A": ["conv1"], "B": ["fc6", "conv1"]}, {}, "conv1 occurs more than once"),
         ({"A": ["conv1"], "B": ["fc6"]}, {"folds": 3}, "each needs 4 stimuli, and there are 10"),
         ({"A": ["conv1"], "B": ["fc6"]}, {"folds": 1}, "folds: is not a valid number"),
         ({"A": ["conv1"], "B": ["fc6"]}, {"method": "lasso"}, "Choose from: nnls, ols"),
