@@ -25,7 +25,7 @@ _DISTANCES = {
     "crossnobis": "cross-validated squared Mahalanobis distance (crossnobis) per voxel with "
     "runs as folds, which is unbiased and may be negative (Walther et al., 2016)",
 }
-_COMPARISONS = {
+COMPARISON_WORDS = {
     "spearman": "Spearman's rank correlation with average ranks",
     "pearson": "Pearson's correlation",
     "cosine": "the cosine",
@@ -177,7 +177,7 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
         "Voxels that are constant or not finite were left out of their spheres; spheres with "
         f"less than {float(parameters['min_share']):.0%} of their voxels inside the mask and "
         "usable were left out. The resulting RDM was compared with each of "
-        f"{parameters['n_references']} reference RDMs by {_COMPARISONS[comparison]} "
+        f"{parameters['n_references']} reference RDMs by {COMPARISON_WORDS[comparison]} "
         f"(Kriegeskorte et al., 2008), in {parameters['dtype']} precision."
         f"{_held_constant(parameters)}"
     )
