@@ -50,7 +50,7 @@ def cluster_test(
     Parameters
     ----------
     scores : DataArray with a dimension ``subject``, or ndarray with subjects first
-        One score per subject and place. Places that lack a finite score in any subject take no
+        One score per subject and place. Places that lack a score (NaN) in any subject take no
         part: they join no clusters and may part them.
     adjacency : sparse array (places x places)
         Nonzero where two places touch: `neurodnn.voxel_adjacency`, `neurodnn.vertex_adjacency`,

@@ -33,7 +33,9 @@ def hierarchy_test(
     """Return how positions follow the order of levels, with interval and test over subjects.
 
     Positions may be the peak latency of each layer (does a later layer peak later?), or the
-    best layer of each region (does a later region go with a later layer?).
+    best layer of each region (does a later region go with a later layer?). The levels
+    are fixed, not a sample of layers: an order that all subjects share by accident of these few
+    counts as one.
 
     Parameters
     ----------
@@ -59,7 +61,8 @@ def hierarchy_test(
     -------
     Dataset
         ``correlation``: Spearman's, over all levels and subjects together, as in the reference
-        study, with ``low``, ``high`` and ``p``; ``mean_correlation``: the mean of each
+        study, with ``low``, ``high`` and ``p`` (of the part within subjects, which is all of it
+        where no position is missing); ``mean_correlation``: the mean of each
         subject's own Spearman correlation, which differences between subjects cannot dilute,
         with ``mean_low``, ``mean_high`` and ``mean_p``; ``subject_correlation`` (subject), 0
         where all positions of a subject are equal. attrs: generalises_to "subjects".
@@ -162,14 +165,16 @@ def _pooled(stack: NDArray, numbers: NDArray) -> NDArray[np.float64]:
 
 
 def _pulls(array: NDArray, numbers: NDArray) -> NDArray[np.float64]:
-    """Return what each subject adds to the pooled correlation.
+    """Return what the order within each subject adds to the pooled correlation.
 
-    Reversing the levels in a subject turns the sign of its part, so that flipping signs is
-    flipping the order.
+    Reversing the levels that a subject has turns the sign of its part, so that flipping signs is
+    flipping the order. Late subjects that lack early levels are no order: nothing between
+    subjects counts.
     """
     ranks = average_ranks(array.ravel()).reshape(array.shape)
-    order = average_ranks(numbers) - (numbers.size + 1) / 2
-    return np.nansum((ranks - np.nanmean(ranks)) * order, axis=1)
+    order = average_ranks(np.where(np.isnan(array), np.nan, numbers))
+    ranks, order = (x - np.nanmean(x, axis=1, keepdims=True) for x in (ranks, order))
+    return np.nansum(ranks * order, axis=1)
 
 
 def _reversal_p(parts: NDArray, flips: Flips, tail: str) -> NDArray[np.float64]:

@@ -47,7 +47,7 @@ def sign_flip_test(
     Parameters
     ----------
     scores : DataArray with a dimension ``subject``, or ndarray with subjects first
-        One score per subject and place (correlations, say). Places that lack a finite score in
+        One score per subject and place (correlations, say). Places that lack a score (NaN) in
         any subject become NaN and take no part in the maximum. The seeds hang on the names
         in the coordinate ``subject``, so the order of subjects changes nothing.
     n_permutations : int or "exact"

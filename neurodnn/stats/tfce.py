@@ -48,7 +48,7 @@ def tfce_test(
     Parameters
     ----------
     scores : DataArray with a dimension ``subject``, or ndarray with subjects first
-        One score per subject and place. Places that lack a finite score in any subject become
+        One score per subject and place. Places that lack a score (NaN) in any subject become
         NaN, count for no extent and may part clusters.
     adjacency : sparse array (places x places)
         Nonzero where two places touch: `neurodnn.voxel_adjacency`, `neurodnn.vertex_adjacency`,
