@@ -271,6 +271,8 @@ def test_sidecars_state_family_tail_thresholds_and_seed(seven):
     name = f"{STEM}model-planted_stat-p_desc-searchlightReference_statmap.nii.gz"
     stated = sidecar(folder / name)
     assert stated["Correction"] == "Bonferroni over 2 references"
+    # 10000 draws of 64 mirrored patterns of signs, twice: less cannot come out
+    assert stated["MinimumP"] == 2 / 64
     names = [each["Name"] for each in group_summary(seven)["Inferences"]]
     assert names == list(EVERY)
 
@@ -442,3 +444,154 @@ def test_every_permutation_of_the_options_of_the_command_is_one_result(seven, ag
     ours, theirs = (group_map(root, "planted", "p", "searchlightStimuli")
                     for root in (again, seven))  # fmt: skip
     assert np.array_equal(ours, theirs, equal_nan=True)
+
+
+@pytest.mark.parametrize("what", ["map", "patterns", "names", "order", "no names", "rdm"])
+def test_files_that_are_not_those_that_were_written_are_never_used(again, capsys, what):
+    shutil.rmtree(again / "out" / "group")
+    one, other = (subject_file(again, each, "model-planted_stat-rho_desc-searchlight_statmap"
+                               ".nii.gz") for each in ("01", "03"))  # fmt: skip
+    patterns = [subject_file(again, each, "stat-effect_desc-patterns_statmap.nii.gz")
+                for each in ("01", "03")]  # fmt: skip
+    names = patterns[1].with_name(patterns[1].name.replace(".nii.gz", ".json"))
+    rdms = [again / "out" / "models" / f"model-{model}" / f"model-{model}_rdm.h5"
+            for model in MODELS]  # fmt: skip
+    if what == "map":
+        shutil.copy(one, other)
+    elif what == "patterns":
+        shutil.copy(*patterns)
+    elif what == "rdm":
+        shutil.copy(rdms[1], rdms[0])
+    else:
+        old, new = {"names": ('"boat"', '"boot"'), "order": ('"boat"', '"cat"'),
+                    "no names": ('"Stimuli"', '"Stimulus"')}[what]  # fmt: skip
+        text = names.read_text().replace(new, '"?"').replace(old, new).replace('"?"', old)
+        names.write_text(text)
+    code = main(command(again, "group", "--inference", "max"))
+    if what == "map":
+        assert code == 2
+        assert f"{other.name}: does not hold what was written" in capsys.readouterr().err
+        assert not (again / "out" / "group").exists()
+        return
+    assert code == 0
+    reason = group_summary(again)["StimuliTest"]["SkippedBecause"]
+    expected = "does not hold what was written" if what in ("patterns", "rdm") else (
+        "names other stimuli or runs, or another order")  # fmt: skip
+    assert expected in reason
+    assert {"rdm": rdms[0].name}.get(what, patterns[1].name) in reason
+    assert not list((again / "out" / "group").glob("*Stimuli*"))
+
+
+def test_maps_of_another_run_than_the_summary_states_are_refused(again, capsys):
+    # as if a run with --overwrite had been killed before its summary
+    path = subject_file(again, "02", "model-other_stat-rho_desc-searchlight_statmap.json")
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"ParameterHash": "0" * 64}))
+    shutil.rmtree(again / "out" / "group")
+    assert main(command(again, "group")) == 2
+    assert "made from other input or with other options" in capsys.readouterr().err
+
+
+def test_names_that_change_after_the_group_ran_are_noticed(again, capsys):
+    words = command(again, "group", "--inference", *EVERY, "--contrast", "planted - other",
+                    "other - planted")  # fmt: skip
+    path = subject_file(again, "04", "stat-effect_desc-patterns_statmap.json")
+    path.write_text(path.read_text().replace('"boat"', '"boot"'))
+    assert main(words) == 2
+    assert "made from other input" in capsys.readouterr().err
+
+
+def test_a_test_that_lacked_memory_is_made_up_for_without_overwrite(again):
+    shutil.rmtree(again / "out" / "group")
+    words = command(again, "group", "--inference", "max")
+    assert main([*words, "--mem-mb", "20"]) == 0
+    assert "20 MB are available" in group_summary(again)["StimuliTest"]["SkippedBecause"]
+    assert main(words) == 0
+    assert group_summary(again)["StimuliTest"]["Stimuli"] == 8
+    before = tree(again / "out")
+    assert main(words) == 0
+    assert tree(again / "out") == before
+
+
+def test_a_second_task_leaves_one_summary_of_each_group(tmp_path):
+    root = make_betas(tmp_path).parent
+    words = [*command(root, "group"), "--inference", "max", "--label-permutations", "0"]
+    part = [*command(root, "participant"), "--label-permutations", "0"]
+    assert main(part) == main(words) == 0
+    for path in sorted((root / "bids" / "derivatives").rglob("*task-look*")):
+        shutil.copy(path, path.with_name(path.name.replace("task-look", "task-see")))
+    assert main(part) == 0
+
+    def tasks():
+        found = (root / "out" / "group").glob("*summary.json")
+        return sorted(json.loads(path.read_text())["Task"] for path in found)
+
+    assert main([*words, "--task-id", "see"]) == 0
+    assert tasks() == ["look", "see"]
+    assert main(words) == 0
+    assert tasks() == ["look", "see"]
+    page = (root / "out" / "index.html").read_text()
+    assert [page.count(f"<h2>Group: task {task}") for task in ("look", "see")] == [1, 1]
+
+
+def test_few_subjects_are_told_once(again, capsys):
+    shutil.rmtree(again / "out" / "group")
+    assert main(command(again, "group", "--participant-label", "01", "02", "03")) == 0
+    assert capsys.readouterr().err.count("the smallest") == 1
+    assert group_summary(again)["Warnings"] == []
+
+
+def test_differences_are_a_family_of_their_own_in_sidecars_page_and_methods(seven):
+    content = group_summary(seven)
+    paths = content["Contrasts"][0]["Statistics"]
+    for key in ("p", "p_cluster-mass"):
+        assert sidecar(seven / "out" / paths[key])["MultipleTestingFamily"] == "voxel x contrast"
+    assert "corrected for all voxels and 2 differences together" in content["Methods"]
+    page = (seven / "out" / "index.html").read_text()
+    assert "all voxels and all differences, apart from the references" in page
+    assert "chosen because it is highest" in page
+
+
+def test_a_difference_that_may_mean_two_things_is_none():
+    from neurodnn.pipeline.group_tests import find_pairs
+
+    assert find_pairs(["a - b - c"], ["a", "b - c", "a - b", "c"]) == ([], "a - b - c")
+    assert find_pairs(["a - b - c"], ["a", "b - c", "c"]) == ([("a", "b - c")], "")
+
+
+def test_damaged_files_of_the_group_are_made_anew(again, seven):
+    words = command(again, "group", "--inference", *EVERY, "--contrast", "planted - other",
+                    "other - planted")  # fmt: skip
+    folder = again / "out" / "group"
+    (folder / "summary.json").write_text("{")
+    path = folder / f"{STEM}model-other_stat-t_desc-searchlight_statmap.nii.gz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    assert main(words) == 0
+    assert "made anew" in group_summary(again)["Warnings"][0]
+    ours, theirs = (tree(root / "out" / "group") for root in (again, seven))
+    assert {name for name in theirs if ours[name] != theirs[name]} == {"summary.json"}
+    assert ours.keys() == theirs.keys()
+
+
+def test_subjects_over_other_stimuli_are_told_even_without_shuffles(tmp_path):
+    root = make_betas(tmp_path, stimuli=STIMULI).parent
+    for table in sorted((root / "bids" / "derivatives").rglob("sub-02*_statmap.tsv")):
+        table.write_text(table.read_text().replace("van\n", ""))
+        path = table.with_name(table.name.replace(".tsv", ".nii.gz"))
+        tiny_bids.image(values(path)[..., :-1], path)
+    assert main([*command(root, "participant"), "--label-permutations", "0"]) == 0
+    assert main([*command(root, "group"), "--label-permutations", "0"]) == 0
+    (note,) = group_summary(root)["Warnings"]
+    assert "not compared over the same stimuli (7 to 8 each)" in note
+
+
+def test_memory_that_is_told_is_that_of_these_shuffles(again, capsys):
+    told = []
+    for count in ("60", "1000000"):
+        words = command(again, "group", "--dry-run", "--label-permutations", count)
+        assert main(words) == 0
+        text = "".join(capsys.readouterr())
+        told.append(int(text.split("about ")[1].split(" MB")[0].replace(",", "")))
+    assert told[0] < 600 < 800 < told[1]  # a process with its libraries takes 500

@@ -50,7 +50,7 @@ def in_millimetres(table: pd.DataFrame, grid: Any) -> pd.DataFrame:
         "size_mm3": np.round(size * abs(np.linalg.det(affine[:3, :3])), 6),
         "mass": table["mass"].to_numpy(float),
         "p": table["p_fwe"].to_numpy(float),
-        **{axis: np.round(world[:, i], 6) + 0.0 for i, axis in enumerate("xyz")},
+        **{axis: np.round(world[:, i], 3) + 0.0 for i, axis in enumerate("xyz")},
         "side": side,
         "peak_t": table["peak_t"].to_numpy(float),
         "peak_mean": table["peak_mean"].to_numpy(float),

@@ -35,6 +35,7 @@ class Config:
     compare: str = "spearman"
     noise: str = "pooled"
     nuisance_rdms: tuple[Path, ...] = ()
+    nuisance_order: bool = False
     semi_partial: bool = False
     radius: float = 9.0
     min_share: float = 0.5
@@ -256,11 +257,13 @@ def _check_inference(config: Config) -> None:
         raise InputError(message("--label-permutations", "is too small",
                                  got=config.label_permutations, allowed="0, or at least 20",
                                  remedy=remedy))  # fmt: skip
-    if config.semi_partial and not config.nuisance_rdms:
+    held = config.nuisance_rdms or config.nuisance_order
+    if config.semi_partial and not held:
         raise InputError(message("--semi-partial", "has nothing to take out",
-                                 remedy="Give --nuisance-rdms."))  # fmt: skip
-    if config.nuisance_rdms and config.compare not in ("spearman", "pearson"):
-        raise InputError(message("--compare", "has no partial form for --nuisance-rdms",
+                                 remedy="Give --nuisance-rdms or --nuisance-order."))  # fmt: skip
+    if held and config.compare not in ("spearman", "pearson"):
+        option = "--nuisance-rdms" if config.nuisance_rdms else "--nuisance-order"
+        raise InputError(message("--compare", f"has no partial form for {option}",
                                  got=config.compare, allowed="spearman, pearson"))  # fmt: skip
     if config.noise == "per-fold" and config.metric != "crossnobis":
         raise InputError(message("--noise", "per-fold belongs to --metric crossnobis",

@@ -76,9 +76,8 @@ def estimate_job(
     seconds = voxels * (n_stimuli**2 * members * GRAM + pairs * (RANK + 1e-9 * n_references))
     seconds *= 1 + 2 * _splits(rows, n_stimuli)  # two halves of each split
     if config.label_permutations:
-        work = pairs * n_references * config.label_permutations
-        memory += min(work * item, SHUFFLED_BYTES) + 5e7
-        seconds += voxels * work * SHUFFLE
+        memory += _shuffled(n_stimuli, n_references, config.label_permutations, item)
+        seconds += voxels * pairs * n_references * config.label_permutations * SHUFFLE
     if config.metric in ("mahalanobis", "crossnobis"):
         memory += voxels * sum(volumes) * 4
         seconds += voxels * members**2 * (sum(volumes) + members / 3) * 1e-10
@@ -89,6 +88,12 @@ def estimate_job(
     base = BASE_MB + (TORCH_MB if config.network != "none" else 0.0)
     drawing = 3.0 + 0.7 * n_references
     return base + memory / 1e6, drawing + seconds / max(1, config.n_cpus or 1)
+
+
+def _shuffled(n_stimuli: int, n_references: int, n_permutations: int, item: int) -> float:
+    """Return the bytes of shuffled references that are held at once, and of their scores."""
+    pairs = n_stimuli * (n_stimuli - 1) / 2
+    return min(pairs * n_references * n_permutations * item, SHUFFLED_BYTES) + 5e7
 
 
 def pattern_volumes(rows: int, n_stimuli: int, config: Config) -> int:
@@ -118,7 +123,9 @@ def _splits(rows: int, n_stimuli: int) -> int:
     return 0 if runs < 2 else min(SPLITS, math.comb(runs, runs // 2) // (2 - runs % 2))
 
 
-def estimate_group(summaries: Sequence[Mapping[str, Any]], output_dir: Path) -> float:
+def estimate_group(
+    summaries: Sequence[Mapping[str, Any]], output_dir: Path, n_permutations: int
+) -> float:
     """Return the memory in MB that the test over stimuli of a group needs.
 
     Parameters
@@ -127,6 +134,8 @@ def estimate_group(summaries: Sequence[Mapping[str, Any]], output_dir: Path) -> 
         Of the subjects.
     output_dir : path
         Where their masks stand.
+    n_permutations : int
+        Shuffles of the stimuli.
     """
     from neurodnn.brain.nifti import image_info
 
@@ -134,7 +143,9 @@ def estimate_group(summaries: Sequence[Mapping[str, Any]], output_dir: Path) -> 
     affine = image_info(output_dir / str(first["MaskPath"]), ndim=3).affine
     ball = 4 / 3 * math.pi * float(first["Parameters"]["radius"]) ** 3
     members = max(1.0, ball / abs(float(np.linalg.det(affine[:3, :3]))))
-    memory = SHUFFLED_BYTES
+    item = 4 if first["Parameters"].get("dtype") == "float32" else 8
+    stimuli = int(first.get("Stimuli", {}).get("Compared", 0))
+    memory = _shuffled(stimuli, len(first["Maps"]), n_permutations, item)
     for each in summaries:
         patterns = each.get("Patterns", {})
         rows = 3 * int(patterns.get("Volumes", 0))  # as read, and voxel by voxel in float64

@@ -30,9 +30,9 @@ from neurodnn.pipeline.group_files import (
     contrast_targets,
     reference_targets,
 )
-from neurodnn.pipeline.group_plan import GroupJob
+from neurodnn.pipeline.group_plan import GroupJob, count_groups, key_of
 from neurodnn.pipeline.group_scores import stack_scores
-from neurodnn.pipeline.group_stimuli import pattern_paths, stimulus_test
+from neurodnn.pipeline.group_stimuli import pattern_paths, reason_against, stimulus_test
 from neurodnn.pipeline.group_tests import differences, find_pairs, subjects_test
 from neurodnn.pipeline.jobs import Plan
 from neurodnn.pipeline.logs import (
@@ -59,9 +59,9 @@ def run_group(plan: Plan) -> int:
     config = plan.config
     out, scrub = config.output_dir, Scrubber(config)
     planned = [(job, *_hashes(job, config)) for job in plan.jobs]
-    todo = []
+    todo, alone = [], count_groups(out) == 1
     for job, inputs, parameters in planned:
-        path = out / "group" / _summary_name(job, len(planned) == 1)
+        path = out / "group" / _summary_name(job, alone)
         if not _is_done(job, path, inputs, parameters, config):
             todo.append((job, inputs, parameters, path))
     with lock_output(out, None):
@@ -69,11 +69,14 @@ def run_group(plan: Plan) -> int:
         for job, inputs, parameters, path in todo:
             LOGGER.info("%s: %d subjects", job.name, len(job.subjects))
             with collected_warnings(scrub) as warned:
-                earlier = _earlier_files(path)
+                before = _earlier_summaries(job, out)
+                earlier = [str(name) for each in before.values() for name in each.get("Files", [])]
                 summary = _run_one(job, config, (inputs, parameters), earlier)
             # known only when the block has ended
             summary["Warnings"] = list(dict.fromkeys([*summary["Warnings"], *warned]))
             write_derivative(path, summary)
+            for other in before.keys() - {path}:
+                other.unlink()  # of the same group, from when the folder held fewer or more
             for note in summary["Warnings"]:
                 LOGGER.warning("%s: %s", job.name, note)
         if not todo:
@@ -93,12 +96,17 @@ def _summary_name(job: GroupJob, alone: bool) -> str:
     return build_name({**parts, "suffix": "summary", "extension": ".json"})
 
 
-def _earlier_files(summary: Path) -> list[str]:
-    """Return the files that the summary of an earlier run names."""
-    try:
-        return [str(name) for name in read_json(summary).get("Files", [])]
-    except InputError:
-        return []  # there is none, or it is damaged
+def _earlier_summaries(job: GroupJob, out: Path) -> dict[Path, dict[str, Any]]:
+    """Return the summaries of earlier runs on this group, by path."""
+    found = {}
+    for path in (out / "group").glob("*summary.json"):
+        try:
+            content = read_json(path)
+        except InputError:
+            continue  # damaged: it is written anew
+        if key_of(content) == job.key:
+            found[path] = content
+    return found
 
 
 def _options(config: Config) -> dict[str, Any]:
@@ -112,10 +120,12 @@ def _hashes(job: GroupJob, config: Config) -> tuple[str, str]:
         for entry in each["Maps"]:
             sidecar = read_json(sidecar_path(out / entry["Path"]))
             maps.append([each["Subject"], entry["Reference"], sidecar.get("SHA256")])
-    patterns = [
-        [path, read_json(sidecar_path(out / path)).get("SHA256")]
-        for path in pattern_paths(job) if sidecar_path(out / path).is_file()
-    ]  # fmt: skip
+    patterns = []
+    for path in pattern_paths(job):
+        if sidecar_path(out / path).is_file():
+            stated = read_json(sidecar_path(out / path))
+            # names are no part of the data's hash
+            patterns.append([path, *(stated.get(key) for key in ("SHA256", "Stimuli", "Runs"))])
     first = job.summaries[0]
     compared = [first.get("References"), first.get("Nuisance")]
     content = {"maps": maps, "patterns": patterns, "compared": compared}
@@ -139,9 +149,12 @@ def _is_done(
     standing = [path for path in all_paths(job, [*references, *contrasts])
                 if (out / path).exists()]  # fmt: skip
     done = [is_done(out / path, inputs, parameters, overwrite=overwrite) for path in standing]
-    if not standing or not all(done) or not summary.exists():
+    content = _earlier_summaries(job, out).get(summary)
+    if not standing or not all(done) or content is None:
         return False
-    content = read_json(summary)
+    skipped = content.get("StimuliTest", {}).get("SkippedBecause")
+    if skipped and not reason_against(job, config):
+        return False  # there is more memory now, or a file was restored
     named = content.get("Files", [])
     if not named or not all((out / path).exists() for path in named):
         return False

@@ -21,7 +21,7 @@ from neurodnn.pipeline.group_files import (
 )
 from neurodnn.pipeline.group_plan import GroupJob
 from neurodnn.pipeline.group_stimuli import StimulusTest
-from neurodnn.pipeline.group_tests import ALPHA, SubjectsTest
+from neurodnn.pipeline.group_tests import ALPHA, SubjectsTest, find_pairs
 
 
 def write_targets(
@@ -39,9 +39,9 @@ def write_targets(
 def _write_target(
     files: GroupFiles, target: Target, subjects: SubjectsTest, stimuli: StimulusTest | None
 ) -> dict[str, Any]:
-    stated = fields_of_test(subjects.tested.attrs)
+    contrast = "contrast" in target.entities
     about = {"Sources": sources_of(files.job, target)}
-    about["Contrast" if "contrast" in target.entities else "LayerName"] = target.name
+    about["Contrast" if contrast else "LayerName"] = target.name
     written: dict[str, str] = {}
 
     def put(key: str, values: Any, what: str, fields: dict[str, Any]) -> Any:
@@ -50,15 +50,16 @@ def _write_target(
         written[key] = path.as_posix()
         return files.put_map(path, values.sel(reference=target.name), content)
 
+    stated = fields_of_test(subjects.tested.attrs)
     plain = {key: stated[key] for key in ("GeneralisesTo", "Tail")}
     mean = put("mean", subjects.tested["mean"], "Mean over subjects", plain)
     put("t", subjects.tested["t"], "t over subjects against 0", plain)
     corrected = {}
     for name, each in subjects.corrected.items():
-        fields = {**fields_of_test(each.attributes), "Inference": name}
+        fields = {**fields_of_test(each.attributes, contrasts=contrast), "Inference": name}
         if each.enhanced is not None:
             put("tfce", each.enhanced, "Threshold-free enhanced t", fields)
-        what = f"p over subjects, corrected for all voxels and references ({name})"
+        what = f"p over subjects, corrected for all voxels and {_kind(contrast)} ({name})"
         corrected[p_key(name)] = np.asarray(
             put(p_key(name), each.p, what, {**fields, **_connectivity(name, files.config)}).dataobj
         )
@@ -75,6 +76,10 @@ def _write_target(
         **_peak(mean, corrected, stimuli),
         "VoxelsBelow05": {key: _below(data) for key, data in corrected.items()},
     }
+
+
+def _kind(contrast: bool) -> str:
+    return "differences" if contrast else "references"
 
 
 def _connectivity(name: str, config: Config) -> dict[str, Any]:
@@ -148,7 +153,7 @@ def write_tables(
         fields = {
             "Description": f"Clusters of voxels beyond the threshold, by {name}",
             "Sources": list(dict.fromkeys(sources)),
-            **fields_of_test(each.attributes), "Inference": name,
+            **fields_of_test(each.attributes, contrasts=contrasts), "Inference": name,
             **_connectivity(name, files.config), **described_columns(table),
         }  # fmt: skip
         path = files.put_table(table_path(files.job, name, contrasts=contrasts), table, fields)
@@ -194,13 +199,15 @@ def _methods(
     from neurodnn.workflows import group_methods, stimulus_test
     from neurodnn.workflows.group_inference import InferenceSettings
 
-    attributes, references = subjects.tested.attrs, len(job.summaries[0]["Maps"])
+    names = [str(entry["Reference"]) for entry in job.summaries[0]["Maps"]]
+    attributes, references = subjects.tested.attrs, len(names)
     heights = [each.attributes.get("threshold_t") for each in subjects.corrected.values()]
     text, cited = group_methods.describe({
         "inferences": list(subjects.corrected), "n_subjects": len(job.subjects),
         "tail": attributes["tail"], "n_flips": attributes["n_flips"],
         "exact": bool(attributes["exact"]), "n_voxels": n_voxels, "n_references": references,
         "minimum_p": attributes["minimum_p"], "settings": InferenceSettings.of(vars(config)),
+        "n_differences": len(find_pairs(config.contrast, names)[0]),
         "threshold_t": next((height for height in heights if height is not None), 0.0),
     })  # fmt: skip
     parts = [text] if subjects.corrected else [f"Maps are means over {len(job.subjects)} subjects."]

@@ -176,14 +176,20 @@ def sources_of(job: GroupJob, target: Target) -> list[str]:
             for each in summary["Maps"] if each["Reference"] in target.sources]  # fmt: skip
 
 
-def fields_of_test(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what sidecars and summaries say of a test: family, tail, thresholds, seed."""
+def fields_of_test(attributes: Mapping[str, Any], *, contrasts: bool = False) -> dict[str, Any]:
+    """Return what sidecars and summaries say of a test: family, tail, thresholds, seed.
+
+    Differences (`contrasts`) are a family of their own.
+    """
     family = attributes["family"]
     family = [family] if isinstance(family, str) else list(family)
+    family = sorted(map(str, family), key=lambda name: name == "reference")  # places first
     permutations = attributes.get("n_permutations", attributes.get("n_flips"))
     fields = {
         "GeneralisesTo": str(attributes["generalises_to"]),
-        "MultipleTestingFamily": " x ".join(map(str, family)),
+        "MultipleTestingFamily": " x ".join(
+            "contrast" if contrasts and name == "reference" else name for name in family
+        ),
         "Tail": str(attributes["tail"]),
         "NumberOfPermutations": int(permutations),
         "Exact": bool(attributes.get("exact", 0)),

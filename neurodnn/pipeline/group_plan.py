@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,27 @@ class GroupJob:
         return "group " + " ".join(part for part in self.key if part)
 
 
+def key_of(summary: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Return what subjects must share to be tested together."""
+    return tuple(summary.get(name) for name in ("Session", "Task", "Space"))
+
+
+def count_groups(out: Path) -> int:
+    """Return how many groups the subjects in a folder make, chosen or not."""
+    return len({key_of(read_json(path)) for path in _summary_paths(out)})
+
+
+def _summary_paths(out: Path) -> list[Path]:
+    return sorted(out.glob("sub-*/figures/*_summary.json"))
+
+
 def plan_group(config: Config) -> Plan:
     """Return the plan of the group level; unlike subjects and missing maps are faults."""
     faults: list[str] = []
     groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
     try:
         for summary in _summaries(config):
-            key = tuple(summary.get(name) for name in ("Session", "Task", "Space"))
-            groups.setdefault(key, []).append(summary)
+            groups.setdefault(key_of(summary), []).append(summary)
     except InputError as error:
         faults.append(str(error))
     jobs = [GroupJob(key, tuple(found)) for key, found in groups.items()]
@@ -49,7 +63,7 @@ def plan_group(config: Config) -> Plan:
 
 def _summaries(config: Config) -> list[dict[str, Any]]:
     out = config.output_dir
-    found = [read_json(path) for path in sorted(out.glob("sub-*/figures/*_summary.json"))]
+    found = [read_json(path) for path in _summary_paths(out)]
     wanted = {label.removeprefix("sub-") for label in config.participant_label}
     there = sorted({str(each["Subject"]) for each in found})
     if not found:
@@ -105,7 +119,7 @@ def _contrast_faults(job: GroupJob, config: Config) -> list[str]:
     if not wrong:
         return []
     allowed = ", ".join(names)
-    return [message("--contrast", "is no difference of two references", got=wrong,
+    return [message("--contrast", "does not name one pair of references", got=wrong,
                     allowed=allowed)]  # fmt: skip
 
 
@@ -125,7 +139,7 @@ def _resources(job: GroupJob, plan: Plan) -> list[str]:
     masks = [config.output_dir / str(each.get("MaskPath")) for each in job.summaries]
     if config.label_permutations == 0 or len(masks) < 2 or not all(map(Path.is_file, masks)):
         return []
-    needed = estimate_group(job.summaries, config.output_dir)
+    needed = estimate_group(job.summaries, config.output_dir, config.label_permutations)
     return [f"resources: about {needed:,.0f} MB for the patterns of all subjects (p over stimuli)"]
 
 

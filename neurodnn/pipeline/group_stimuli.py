@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from neurodnn._checks import InputError
 from neurodnn.bids import read_json, sidecar_path
 from neurodnn.pipeline.config import Config
+from neurodnn.pipeline.group_intact import check_intact, check_labels
 from neurodnn.pipeline.group_plan import GroupJob
 from neurodnn.pipeline.logs import LOGGER, Scrubber, available_mb, shows_progress
 
@@ -38,19 +39,8 @@ def stimulus_test(job: GroupJob, grid: Any, config: Config) -> StimulusTest:
     config : Config
         Options of the group level.
     """
-    from neurodnn.workflows.stimulus_test import MIN_STIMULI
-
-    sidecars, reason = _sidecars(job, config)
-    if reason:
-        return StimulusTest(None, reason, 0, [])
-    stimuli, notes = _common_stimuli(sidecars)
-    if len(stimuli) < MIN_STIMULI:
-        reason = (
-            f"no p over stimuli: the subjects share {len(stimuli)} stimuli, which can be shuffled "
-            f"in too few ways (at least {MIN_STIMULI} are needed)"
-        )
-        return StimulusTest(None, reason, len(stimuli), notes)
-    reason = _memory_reason(job, config)
+    sidecars, stimuli, reason = _prepared(job, config)
+    notes = _notes(sidecars)
     if reason:
         return StimulusTest(None, reason, len(stimuli), notes)
     LOGGER.info("%s: %d shuffles of %d stimuli", job.name, config.label_permutations, len(stimuli))
@@ -60,6 +50,31 @@ def stimulus_test(job: GroupJob, grid: Any, config: Config) -> StimulusTest:
         reason = f"no p over stimuli: {Scrubber(config)(str(error))}"
         return StimulusTest(None, reason, len(stimuli), notes)
     return StimulusTest(tested, "", len(stimuli), notes)
+
+
+def reason_against(job: GroupJob, config: Config) -> str:
+    """Return what stands against the test over stimuli before data are read; "" for nothing."""
+    return _prepared(job, config)[2]
+
+
+def _prepared(job: GroupJob, config: Config) -> tuple[dict[str, Any], list[str], str]:
+    """Return the sidecars of the patterns, the stimuli that all share, and a reason or ""."""
+    from neurodnn.workflows.stimulus_test import MIN_STIMULI
+
+    try:
+        sidecars, reason = _sidecars(job, config)
+    except InputError as error:
+        sidecars, reason = {}, f"no p over stimuli: {Scrubber(config)(str(error))}"
+    if reason:
+        return {}, [], reason
+    stimuli = sorted(set.intersection(*(set(each["Stimuli"]) for each in sidecars.values())))
+    if len(stimuli) < MIN_STIMULI:
+        reason = (
+            f"no p over stimuli: the subjects share {len(stimuli)} stimuli, which can be shuffled "
+            f"in too few ways (at least {MIN_STIMULI} are needed)"
+        )
+        return sidecars, stimuli, reason
+    return sidecars, stimuli, _memory_reason(job, config)
 
 
 def pattern_paths(job: GroupJob) -> list[str]:
@@ -72,6 +87,11 @@ def pattern_paths(job: GroupJob) -> list[str]:
 def _sidecars(job: GroupJob, config: Config) -> tuple[dict[str, Any], str]:
     if config.label_permutations == 0:
         return {}, "no p over stimuli: --label-permutations is 0"
+    if job.summaries[0].get("Parameters", {}).get("nuisance_order"):
+        return {}, (
+            "no p over stimuli: each subject's own order of presentation was held constant "
+            "(--nuisance-order), and shuffles hold the same RDMs constant in all subjects"
+        )
     found = {}
     for subject, each in zip(job.subjects, job.summaries, strict=True):
         relative = each.get("Patterns", {}).get("Path")
@@ -80,13 +100,14 @@ def _sidecars(job: GroupJob, config: Config) -> tuple[dict[str, Any], str]:
             reason = f"no p over stimuli: the patterns of sub-{subject} are not in the folder"
             return {}, reason + "; run the participant level again"
         found[subject] = read_json(sidecar_path(path))
+        check_labels(relative, found[subject], each["Patterns"])
     return found, ""
 
 
 def _memory_reason(job: GroupJob, config: Config) -> str:
     from neurodnn.pipeline.estimate import MEMORY_SHARE, estimate_group
 
-    needed = estimate_group(job.summaries, config.output_dir)
+    needed = estimate_group(job.summaries, config.output_dir, config.label_permutations)
     available = float(config.mem_mb or available_mb())
     if config.force or needed <= MEMORY_SHARE * available:
         return ""
@@ -97,16 +118,16 @@ def _memory_reason(job: GroupJob, config: Config) -> str:
     )
 
 
-def _common_stimuli(sidecars: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+def _notes(sidecars: Mapping[str, Any]) -> list[str]:
     sets = [set(each["Stimuli"]) for each in sidecars.values()]
-    common, union = set.intersection(*sets), set.union(*sets)
-    notes = []
-    if len(common) < len(union):
-        notes.append(
-            f"The test over stimuli used the {len(common)} stimuli that all subjects share; "
-            f"{len(union) - len(common)} others were compared in some subjects only."
-        )
-    return sorted(common), notes
+    common = set.intersection(*sets) if sets else set()
+    others = len(set().union(*sets)) - len(common)
+    if not others:
+        return []
+    return [
+        f"The test over stimuli used the {len(common)} stimuli that all subjects share; "
+        f"{others} more {'was' if others == 1 else 'were'} compared in some subjects only."
+    ]
 
 
 def _test(
@@ -122,6 +143,8 @@ def _test(
     for subject, each in zip(job.subjects, job.summaries, strict=True):
         masks[subject] = read_mask(out / each["MaskPath"])
         entry = each["Patterns"]
+        for relative in (each["MaskPath"], entry["Path"], *entry.get("Residuals", [])):
+            check_intact(out, relative, each)
         patterns[subject] = _patterns(out / entry["Path"], masks[subject], stimuli,
                                       sidecars[subject])  # fmt: skip
         if entry.get("Residuals"):
@@ -159,5 +182,7 @@ def _rdms(entries: Sequence[Mapping[str, Any]], stimuli: Sequence[str], out: Pat
     from neurodnn.rsa.rdm_files import read_rdms
     from neurodnn.workflows.restriction import join_references, restrict_rdms
 
+    for each in entries:
+        check_intact(out, each["RDM"], each)
     parts = [restrict_rdms(read_rdms(out / each["RDM"]), stimuli) for each in entries]
     return join_references(parts) if parts else None

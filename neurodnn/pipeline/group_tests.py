@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from neurodnn._checks import DataWarning
 from neurodnn.pipeline.config import Config
 from neurodnn.pipeline.logs import LOGGER
 
@@ -36,10 +38,13 @@ def subjects_test(scores: Any, grid: Any, config: Config, *, what: str) -> Subje
     from neurodnn.workflows.group_maps import group_maps
 
     jobs = workers(config)
-    tested = group_maps(
-        scores, n_permutations=config.n_permutations, tail=config.tail, seed=config.random_seed,
-        n_jobs=jobs, allow_small=True,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # the reason below says the same, with the number of subjects that is needed
+        warnings.filterwarnings("ignore", ".*cannot reach p <= ", DataWarning)
+        tested = group_maps(
+            scores, n_permutations=config.n_permutations, tail=config.tail,
+            seed=config.random_seed, n_jobs=jobs, allow_small=True,
+        )  # fmt: skip
     smallest = float(tested.attrs["minimum_p"])
     if smallest > ALPHA:
         reason = (
@@ -63,7 +68,7 @@ def differences(scores: Any, pairs: Sequence[tuple[str, str]]) -> Any:
 
 
 def find_pairs(texts: Sequence[str], names: Sequence[str]) -> tuple[list[tuple[str, str]], str]:
-    """Return the references that each ``A - B`` means, and the first text that means none.
+    """Return the references that each ``A - B`` means, and the first text that means no one pair.
 
     Examples
     --------
@@ -76,7 +81,7 @@ def find_pairs(texts: Sequence[str], names: Sequence[str]) -> tuple[list[tuple[s
         cuts = [(" - ".join(parts[:i]).strip(), " - ".join(parts[i:]).strip())
                 for i in range(1, len(parts))]  # fmt: skip
         found = [pair for pair in cuts if set(pair) <= set(names) and pair[0] != pair[1]]
-        if not found:
+        if len(found) != 1:  # "a - b - c" may mean two things where names hold dashes
             return pairs, text
         pairs.append(found[0])
     return list(dict.fromkeys(pairs)), ""

@@ -62,6 +62,8 @@ OPTIONS: tuple[Option, ...] = (
            "one of each run", choices=("pooled", "per-fold")),
     Option("nuisance-rdms", "paths", (), _WHAT, "RDMs that are held constant: the comparison "
            "(spearman or pearson) becomes a partial correlation", metavar="FILE"),
+    Option("nuisance-order", "flag", False, _WHAT, "hold constant how far apart in time each "
+           "subject saw the stimuli (fMRIPrep runs; no group test over stimuli)"),
     Option("semi-partial", "flag", False, _WHAT, "take the nuisance RDMs out of the references "
            "alone, not out of the brain's"),
     Option("radius", "number", 9.0, _WHAT, "radius of the spheres in mm (centre to centre, "

@@ -165,7 +165,7 @@ def common_fields(
 
 
 def _partial_fields(context: Context) -> dict[str, Any]:
-    names = [each.name for each in context.references.nuisance]
+    names = context.references.nuisance_names
     if not names:
         return {}
     return {"NuisanceRDMs": names, "SemiPartial": context.config.semi_partial}

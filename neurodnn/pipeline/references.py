@@ -64,6 +64,16 @@ class ReferenceSet:
         """The run's options."""
         return self.plan.config
 
+    @property
+    def nuisance_names(self) -> list[str]:
+        """What is held constant, each subject's own order of presentation last."""
+        names = [each.name for each in self.nuisance]
+        if self.config.nuisance_order:
+            from neurodnn.rsa.presentation import REFERENCE
+
+            names.append(REFERENCE)
+        return names
+
     def layer_parameters(self) -> dict[str, Any]:
         """Return what a layer RDM depends on beside the images."""
         return {
@@ -98,11 +108,15 @@ class ReferenceSet:
         self.compute()
         return join_references([restrict_rdms(part, stimuli) for part in self.rdms])
 
-    def nuisance_over(self, stimuli: tuple[str, ...]) -> Any:
-        """Return the nuisance RDMs over `stimuli` in that order, None without any."""
+    def nuisance_over(self, stimuli: tuple[str, ...], order: Any = None) -> Any:
+        """Return the nuisance RDMs over `stimuli` in that order, None without any.
+
+        `order` is one subject's own, over the same stimuli: its order of presentation.
+        """
         from neurodnn.workflows.restriction import join_references, restrict_rdms
 
         parts = [restrict_rdms(rdms, stimuli) for _, rdms in self.plan.nuisance]
+        parts += [] if order is None else [order]
         return join_references(parts) if parts else None
 
     def compute(self) -> None:

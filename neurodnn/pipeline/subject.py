@@ -12,6 +12,7 @@ from neurodnn.pipeline.config import Config
 from neurodnn.pipeline.jobs import Job
 from neurodnn.pipeline.logs import LOGGER, collected_warnings, shows_progress
 from neurodnn.pipeline.matching import modelled_names
+from neurodnn.pipeline.presentation import order_entry, order_nuisance
 from neurodnn.pipeline.provenance import (
     Context,
     common_fields,
@@ -79,8 +80,10 @@ def run_job(job: Job, context: Context) -> list[str]:
     # what the first job of a run alone sees must not stand in its sidecars: a resumed run would
     # write others
     references = context.references.over(job.stimuli)
-    nuisance = context.references.nuisance_over(job.stimuli)
+    held = order_nuisance(job) if config.nuisance_order else None
+    nuisance = context.references.nuisance_over(job.stimuli, held)
     with collected_warnings(context.scrub) as warned_later:
+        order = order_entry(job, references, config)
         scores = _scores(loaded, references, nuisance, config)
         tests = run_tests(job, loaded, references, nuisance, config)
     changed = [context.scrub(path) for path in context.hashes.changed()]
@@ -94,6 +97,7 @@ def run_job(job: Job, context: Context) -> list[str]:
     write_mask(files)
     maps = write_maps(files, scores, tests)
     extras = {
+        "OrderOfPresentation": order,
         "LabelTest": label_entry(tests),
         "Reliability": write_reliability(files, tests),
         "Patterns": write_patterns(files),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurodnn.bids import State, derivative_state, sidecar_path, write_derivative
+from neurodnn.pipeline.group_intact import label_hash
 from neurodnn.pipeline.jobs import Job, Reference
 from neurodnn.pipeline.logs import LOGGER
 from neurodnn.pipeline.provenance import Context
@@ -184,7 +185,8 @@ def write_patterns(files: JobFiles) -> dict[str, Any]:
         fields["Runs"] = list(patterns.obs_descriptors["run"])
     image = _volumes(patterns.measurements, files.loaded.mask)
     path = files.put(files.job.patterns_path(config.estimate), image, fields)
-    entry: dict[str, Any] = {"Path": path, "Volumes": len(stimuli)}
+    entry: dict[str, Any] = {"Path": path, "Volumes": len(stimuli),
+                             "LabelHash": label_hash(stimuli, fields.get("Runs"))}  # fmt: skip
     if files.loaded.residuals is not None and config.metric in ("mahalanobis", "crossnobis"):
         entry |= _write_residuals(files)
     return entry

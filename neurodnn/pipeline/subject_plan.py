@@ -26,6 +26,7 @@ from neurodnn.pipeline.matching import (
     refuse_absent_images,
     shared_stimuli,
 )
+from neurodnn.pipeline.presentation import check_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +90,7 @@ def _plan(
         match=matched.to_dict(),
         notes=tuple(notes),
     )
+    check_order(job, found.config)
     return _with_estimate(found, job, infos)
 
 

@@ -13,6 +13,10 @@ from neurodnn.pipeline.provenance import Context, job_parameters
 from neurodnn.pipeline.shared import first_stimulus, model_file
 
 CITED_ALWAYS = ["gorgolewski2016"]
+_ORDER = (
+    "The order of presentation is each subject's own: the difference of the mean onsets of two "
+    "stimuli in a run, in seconds, averaged over the runs that show both."
+)
 
 
 def subject_summary(
@@ -28,7 +32,8 @@ def subject_summary(
 ) -> dict[str, Any]:
     """Return the summary of one job; nothing in it depends on the time or the machine's name.
 
-    `extras` holds what stands beside the maps: LabelTest, Reliability, Patterns.
+    `extras` holds what stands beside the maps: OrderOfPresentation, LabelTest, Reliability,
+    Patterns.
     """
     reasons = not_computed(scores)
     centres = int(scores.sizes[scores.dims[0]]) - sum(reasons.values())
@@ -128,10 +133,12 @@ def _methods(
         "min_share": config.min_share, "dtype": config.dtype, "n_stimuli": len(job.stimuli),
         "n_centres": centres, "n_references": len(context.references.references),
         "noise": loaded.residuals is not None, "per_fold": config.noise == "per-fold",
-        "nuisance": [each.name for each in context.references.nuisance],
+        "nuisance": context.references.nuisance_names,
         "semi": config.semi_partial,
     })  # fmt: skip
     parts.append(text)
+    if config.nuisance_order:
+        parts.append(_ORDER)
     own, more = _of_tests(job, context, extras)
     return " ".join(part for part in [*parts, *own] if part), sorted({*cited, *keys, *more})
 

@@ -94,7 +94,7 @@ def comparison_unit(summary: Summary) -> str:
     """What a score of this study is, such as ``Spearman rho``."""
     name = str(parameter(summary, "compare", "comparison") or "")
     unit = UNITS.get(name, name or "score")
-    if not parameter(summary, "nuisance_rdms"):
+    if not (parameter(summary, "nuisance_rdms") or parameter(summary, "nuisance_order")):
         return unit
     return f"semi-partial {unit}" if parameter(summary, "semi_partial") else f"partial {unit}"
 

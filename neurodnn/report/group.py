@@ -32,7 +32,10 @@ def group_section(summary: Summary, page: Path, number: int) -> dict[str, Any]:
         "skipped": summary.text("SkippedBecause"),
         "left_out": left_out(summary, ("SubjectsTest", "StimuliTest")),
         "facts": _facts(summary, maps) if shown else [],
-        "reading": group_reading(maps.inferences, stimuli=bool(maps.by_key.get("p_stimuli"))),
+        "reading": group_reading(maps.inferences, stimuli=bool(maps.by_key.get("p_stimuli")),
+                                 ceilings=bool(maps.ceilings),
+                                 differences=bool(maps.contrasts["mean"]))
+        if shown else [],
         "maps_note": _note(summary, maps) if shown else "",
         "viewer": viewer_link(summary, page) if viewer else "",
         "peaks": peaks_table(maps),

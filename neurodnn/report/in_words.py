@@ -20,7 +20,8 @@ _INFERENCES = {
     "tfce": "How often sign flips of subjects give a t with this much support from its "
     "surroundings in any voxel of any map. It holds for each voxel.",
     "fdr": "The share of false findings to be expected among the voxels up to this one. It does "
-    "not protect a single voxel.",
+    "not protect a single voxel. With few subjects a voxel's own p is coarse, and this stays large "
+    "even where the effect is strong.",
     "reference-study": "The cluster size test of Cichy et al. (2016) in its original form, times "
     "the number of references. It holds for the cluster as a whole, not for each of its voxels.",
 }
@@ -37,6 +38,11 @@ _BOTH = (
     "Neither p alone speaks of other subjects and other stimuli at once: a result that is to hold "
     "for both should be small in both."
 )
+_PEAK = (
+    "The place where the mean is highest. It was chosen because it is highest, so this value is "
+    "larger than the one to be expected there in new data."
+)
+_DIFFERENCES = "Their p is corrected for all voxels and all differences, apart from the references."
 _CEILING = (
     "The score that the best possible model could reach here, given how much subjects differ: "
     "between the lower and the upper bound. A reference at the lower bound explains all that "
@@ -45,7 +51,8 @@ _CEILING = (
 
 
 def group_reading(
-    inferences: list[dict[str, Any]], *, stimuli: bool
+    inferences: list[dict[str, Any]], *, stimuli: bool, ceilings: bool = True,
+    differences: bool = False,
 ) -> list[tuple[str, str]]:
     """Return (name of a column, what it says) for the tests of a group."""
     rows = [
@@ -57,8 +64,9 @@ def group_reading(
         rows.append(("p over stimuli", f"{_SHUFFLED} {_STIMULI}"))
         if inferences:
             rows.append(("Both", _BOTH))
-        rows.append(("Noise ceiling", _CEILING))
-    return rows
+    rows += [("Noise ceiling", _CEILING)] if ceilings else []
+    rows += [("Differences", _DIFFERENCES)] if differences and inferences else []
+    return [*rows, ("Highest mean", _PEAK)]
 
 
 def subject_reading(label: dict[str, Any], reliability: dict[str, Any]) -> list[tuple[str, str]]:

@@ -105,6 +105,11 @@ def label_permutation_test(
     with one shared, one-dimensional nuisance that added four fifths to both sides, 20 % fell
     below .05 with spearman, 6 % with pearson (400 simulations of 20 stimuli each).
 
+    Relabelling takes stimuli to be exchangeable under the null hypothesis. With one order of
+    presentation in all runs and noise that outlasts a trial they are not, and the test is liberal,
+    even with distances between runs (crossnobis); an order of its own in every run cures it.
+    `neurodnn.rsa.presentation.order_correlations` tells which references follow the order.
+
     References
     ----------
     Kriegeskorte, N., Mur, M., & Bandettini, P. (2008). Representational similarity analysis.

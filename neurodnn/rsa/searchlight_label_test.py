@@ -94,6 +94,11 @@ def searchlight_label_test(
     acts on both sides along no straight line (of ranks) leaves a rest in both, which the test
     takes for the reference's own.
 
+    Relabelling takes stimuli to be exchangeable under the null hypothesis. With one order of
+    presentation in all runs and noise that outlasts a trial they are not, and the test is liberal,
+    even with distances between runs (crossnobis); an order of its own in every run cures it.
+    `neurodnn.rsa.presentation.order_correlations` tells which references follow the order.
+
     References whose scores vary more under permutation lead the maximum (3 against 17 stimuli
     about three times as much as 10 against 10): p_fwe holds for all, with less power for the
     others.

@@ -206,7 +206,11 @@ def _reference_study(
     )  # fmt: skip
     # the original corrects each map on its own: Bonferroni over the references makes one family
     count = result.sizes["reference"]
+    # its flips are drawn with repetition: few subjects have fewer different ones than were drawn
+    mirrored = 2 if settings.tail == "two-sided" else 1
+    smallest = max(float(result.attrs["minimum_p"]), mirrored / 2 ** scores.sizes["subject"])
     attributes = {**result.attrs, "family": ["voxel", "reference"],
+                  "minimum_p": min(1.0, smallest * count),
                   "correction": f"Bonferroni over {count} references"}  # fmt: skip
     result["p_fwe"] = (result["p_fwe"] * count).clip(max=1.0)
     return Corrected(result["p_fwe"], None, cluster_table(result), attributes)

@@ -16,7 +16,8 @@ def describe(parameters: Mapping[str, Any]) -> tuple[str, list[str]]:
     parameters : mapping
         ``inferences`` (names, in order), ``n_subjects``, ``tail``, ``n_flips``, ``exact``
         (bool), ``n_voxels``, ``n_references``, ``minimum_p``, ``settings``
-        (`InferenceSettings`), ``threshold_t`` (t that lets a voxel into a cluster).
+        (`InferenceSettings`), ``threshold_t`` (t that lets a voxel into a cluster);
+        ``n_differences`` (of references, default none).
 
     Examples
     --------
@@ -32,6 +33,11 @@ def describe(parameters: Mapping[str, Any]) -> tuple[str, list[str]]:
         text, keys = _SENTENCES[name](parameters, parameters["settings"])
         sentences.append(text)
         cited += keys
+    if parameters.get("n_differences"):
+        sentences.append(
+            "Differences of two references were taken in each subject and tested in the same way, "
+            f"corrected for all voxels and {parameters['n_differences']} differences together."
+        )
     sentences.append("These tests generalise to subjects, not to stimuli.")
     return " ".join(sentences), sorted(set(cited))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from neurodnn._checks import InputError, message
 from neurodnn.workflows.fmri_searchlight import COMPARISON_WORDS
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def meg_timecourse(
         How the RDM of a time and a reference are compared. Spearman assumes a monotone relation
         alone.
     residuals : Dataset, or mapping of time -> Dataset, optional
-        Noise of the same sensors; needed for mahalanobis, used by crossnobis. For one subject.
+        Noise of the same sensors; needed for mahalanobis, used by crossnobis. For one subject:
+        with several it is refused.
     nuisance : rsatoolbox.rdm.RDMs, optional
         Held constant: the comparison becomes a partial correlation (spearman, pearson).
     semi : bool
@@ -77,7 +79,7 @@ def meg_timecourse(
     ------
     InputError
         Stimuli differ (both lists), subjects differ in their times (both lists), sensors change
-        between times, a key is no time, unknown option.
+        between times, a key is no time, unknown option, residuals for several subjects.
 
     References
     ----------
@@ -102,10 +104,13 @@ def meg_timecourse(
     ('subject', 'time', 'reference')
     """
     from neurodnn.rsa.movie_frames import MovieOptions
-    from neurodnn.rsa.movie_subjects import is_movie, over_subjects
+    from neurodnn.rsa.movie_subjects import has_subjects, is_movie, over_subjects
     from neurodnn.rsa.movies import score_movie
     from neurodnn.rsa.rdm_movies import compare_movie
 
+    if residuals is not None and has_subjects(patterns):
+        fault, remedy = "are the noise of one subject", "Call it for each subject alone."
+        raise InputError(message("residuals", fault, remedy=remedy))
     options = MovieOptions(metric=metric, dtype=dtype, n_jobs=n_jobs)
     compared = {"comparison": comparison, "nuisance": nuisance, "semi": semi}
 

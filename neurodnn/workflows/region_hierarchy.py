@@ -50,7 +50,8 @@ def region_hierarchy(
         Numbers of the layers, for slopes and best layers. Default 1, 2, 3, ...
     control : RDMs or sequence of RDMs, optional
         Layer by layer what the references are held against, such as the untrained network, or
-        one that was trained on something else; a sequence as above.
+        one that was trained on something else; a sequence as above. Layers meet by their place;
+        a name that both have must stand in the same one.
     comparison : str
         As in `compare_rdms`.
     tail : {"two-sided", "greater"}
@@ -101,7 +102,8 @@ def region_hierarchy(
     >>> found.best_layer.values.tolist()
     [1.0, 3.0]
     """
-    from neurodnn.rsa.matched import match_regions
+    from neurodnn.rsa.matched import match_regions, share_pairs
+    from neurodnn.rsa.names import labels_of
     from neurodnn.rsa.region_scores import drawings_of, region_ceilings
     from neurodnn.rsa.resampling_labels import permuted_labels_p
     from neurodnn.stats.bootstrap import STAGE_STIMULI, STAGE_SUBJECTS, count_draws, draw_indices
@@ -110,7 +112,13 @@ def region_hierarchy(
 
     drawings = drawings_of(references)
     levels = check_levels(layers, drawings[0].n_rdm)
-    matched = [match_regions(data, each, nan_policy=nan_policy) for each in drawings]
+    layer_names = labels_of(drawings[0])[1]
+    others = [] if control is None else drawings_of(control, beside=layer_names, where="control")
+    # References and control are held against one another: by the same pairs.
+    matched = share_pairs(
+        [match_regions(data, each, nan_policy=nan_policy) for each in (*drawings, *others)]
+    )
+    matched, others = matched[: len(drawings)], matched[len(drawings) :]
     first = next(iter(matched[0].values()))
     n_stimuli, n_subjects = first.data.n_cond, len(first.subjects)
     stimuli = count_draws(draw_indices(n_stimuli, n_bootstrap, seed, STAGE_STIMULI))
@@ -119,9 +127,7 @@ def region_hierarchy(
     made = {"comparison": comparison, "nan_policy": nan_policy, "n_jobs": n_jobs}
     scores, drawn = _resampled(matched, stimuli, subjects, **made)
     tests = region_tests(scores, drawn, levels, settings)
-    if control is not None:
-        others = drawings_of(control, rows=levels.size, where="control")
-        others = [match_regions(data, each, nan_policy=nan_policy) for each in others]
+    if others:
         gains = gain_tests(scores, drawn, *_resampled(others, stimuli, subjects, **made), settings)
         tests = tests.merge(gains, combine_attrs="override", compat="override")
     labels = permuted_labels_p(

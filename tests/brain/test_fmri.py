@@ -155,7 +155,7 @@ def test_epi_mask_finds_the_bright_ball_and_a_slab_falls_back():
 def test_spheres_in_mm_count_their_voxels_and_say_so(caplog):
     mask = nib.Nifti1Image(np.ones((9, 9, 9), "u1"), np.diag([2.0, 2, 3, 1]))
     for radius, inclusive, count in ((3, 0, 9), (3, 1, 11), (4, 1, 23), (6, 0, 67), (6, 1, 73)):
-        with caplog.at_level(logging.INFO, "neurodnn"):
+        with caplog.at_level(logging.DEBUG, "neurodnn"):
             neighbors = sphere_neighbors(mask, radius, inclusive=bool(inclusive))
         assert neighbors.sum(axis=1).max() == count
         assert f"holds up to {count} voxels" in caplog.text
