@@ -87,9 +87,9 @@ def load_meg_epochs(
     Raises
     ------
     InputError
-        If ``tmin >= tmax``, the baseline is not in the epoch, no epoch is left (the reasons are
-        counted), or runs differ in sampling rate. Channels that not all runs have are left out
-        with a DataWarning, as are bad, flat and not finite ones.
+        If an event has no stimulus, ``tmin >= tmax``, the baseline is not in the epoch, no epoch
+        is left (the reasons are counted), or runs differ in sampling rate. Channels that not all
+        runs have are left out with a DataWarning, as are bad, flat and not finite ones.
 
     Examples
     --------
@@ -170,6 +170,11 @@ def _run_label(table: pd.DataFrame, number: int | None) -> str:
     require_columns(table, ["sample", "stimulus"], where="events")
     if not len(table):
         raise InputError(message("events", "the table has no rows"))
+    for column in {"stimulus", "run"} & set(table.columns):
+        lost = table[column].isna()  # as text it would be a stimulus or run named "nan"
+        if lost.any():
+            fault = f"{int(lost.sum())} rows have no {column}"
+            raise InputError(message("events", fault, remedy="Leave them out, or name it."))
     if "run" not in table.columns:
         return "" if number is None else str(number)
     labels = sorted({str(run) for run in table["run"]})
@@ -216,7 +221,7 @@ def _cut(
 def _event_array(table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, dict[str, int]]:
     """The table in order of time, its events array, and the code of each stimulus."""
     samples = pd.to_numeric(table["sample"], errors="coerce").to_numpy(float)
-    broken = samples[samples != np.floor(samples)]
+    broken = samples[~np.isfinite(samples) | (samples != np.floor(samples))]
     if broken.size:
         fault = "samples are not whole numbers"
         raise InputError(message("events", fault, got=float(broken[0])))

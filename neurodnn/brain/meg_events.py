@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import mne
 import numpy as np
@@ -146,7 +147,8 @@ def recording_start(raw: mne.io.BaseRaw) -> int:
     """Return the sample, in MNE's count, at which the file of a recording begins.
 
     It is `first_samp`, but for data that were cropped after they were read: those keep their
-    count of samples, while onsets still count from the beginning of the file.
+    count of samples, while onsets still count from the beginning of the file. The file is asked
+    where it is FIF or NSx; recordings of the other formats begin at 0, as in MNE.
 
     Examples
     --------
@@ -157,10 +159,14 @@ def recording_start(raw: mne.io.BaseRaw) -> int:
     source = raw.filenames[0] if raw.filenames else None
     if source is None or not os.path.exists(source):
         return int(raw.first_samp)
+    if not str(source).endswith((".fif", ".fif.gz")) and not Path(source).suffix[:3] == ".ns":
+        return 0  # the file of its data (.eeg, .meg4) is none that MNE would open
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they were given when the recording was read
         header = mne.io.read_raw(source, preload=False, verbose="ERROR")
     start = header.first_samp * raw.info["sfreq"] / header.info["sfreq"]
+    if header.info["sfreq"] == raw.info["sfreq"]:
+        return int(header.first_samp)
     # Resampling rounds the first sample, so that one sample apart is the same beginning.
     return int(raw.first_samp) if abs(start - raw.first_samp) <= 1 else int(np.floor(start + 0.5))
 

@@ -202,13 +202,20 @@ def _of_evokeds(source: MegSource) -> MegSource:
         if not same:
             fault = f"{evoked.comment!r} has other channels or times than {first.comment!r}"
             raise InputError(message("evokeds", fault))
+    info = first.info.copy()
+    # What is bad in one of them is bad in the table that they become.
+    info["bads"] = [name for name in first.ch_names if any(name in e.info["bads"] for e in evokeds)]
     events = np.c_[np.arange(len(names)), np.zeros(len(names), int), np.arange(1, len(names) + 1)]
-    return mne.EpochsArray(
-        np.array([evoked.get_data() for evoked in evokeds]), first.info, events=events,
+    epochs = mne.EpochsArray(
+        np.array([evoked.get_data() for evoked in evokeds]), info, events=events,
         tmin=first.times[0], event_id={name: i + 1 for i, name in enumerate(names)}, proj=False,
         metadata=pd.DataFrame({"stimulus": names, "averaged": [e.nave for e in evokeds]}),
         verbose="ERROR",
     )  # fmt: skip
+    # As tmin, times that were shifted (delay of a screen) are rounded to whole samples; what a
+    # file with its float32 has lost may be.
+    shift = float(first.times[0] - epochs.times[0])
+    return epochs.shift_time(shift) if abs(shift) * info["sfreq"] > 1e-3 else epochs
 
 
 def _without_marked(

@@ -26,13 +26,15 @@ def resample_epochs(epochs: mne.BaseEpochs, rate: float) -> mne.EpochsArray:
     ----------
     epochs : mne.Epochs
     rate : float
-        In Hz, at most that of the epochs. Ratios of rates are taken to 1e-6.
+        In Hz, at most that of the epochs. The ratio of rates is taken to 1e-5, as a fraction of
+        whole numbers up to 1000; a rate that has none is refused.
 
     Returns
     -------
     mne.EpochsArray
         Its times are the multiples of ``1 / rate`` within those of the epochs (to half an old
-        sample), 0 among them where it is among theirs. Beyond the ends the first and last values
+        sample), 0 among them where it is among theirs; moved as theirs where those were shifted
+        by less than a sample. Beyond the ends the first and last values
         are taken to go on.
 
     Raises
@@ -77,7 +79,9 @@ def resample_epochs(epochs: mne.BaseEpochs, rate: float) -> mne.EpochsArray:
         info["sfreq"] = rate
         info["lowpass"] = min(info["lowpass"], rate / 2)
     start = int(first + np.flatnonzero(inside)[0])
-    return mne.EpochsArray(
+    slow = mne.EpochsArray(
         data[:, :, inside], info, epochs.events, tmin=start / rate, event_id=epochs.event_id,
         metadata=epochs.metadata, baseline=None, proj=False, verbose="ERROR",
     )  # fmt: skip
+    shift = float(epochs.times[0]) + zero / old
+    return slow.shift_time(shift) if abs(shift) > 1e-3 / old else slow

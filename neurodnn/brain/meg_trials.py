@@ -66,7 +66,8 @@ def trial_labels(epochs: mne.BaseEpochs) -> list[str]:
     """Return a name of each trial that stays when epochs are selected or divided.
 
     The column ``trial`` of the metadata, as `load_meg_epochs` makes it; else run, sample of the
-    event and stimulus.
+    event and stimulus. Only the column survives `mne.concatenate_epochs`, which moves samples:
+    without it a trial is then taken for another one.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import nibabel
@@ -9,11 +10,13 @@ import numpy as np
 import xarray as xr
 from nibabel.gifti import GiftiDataArray, GiftiImage, GiftiMetaData
 
-from neurodnn._checks import InputError, message
+from neurodnn._checks import InputError, check_number, message
+from neurodnn.brain._files import read_head, user_path
+from neurodnn.brain._nifti_bytes import first_header, repetition_time
 from neurodnn.brain.fmri import scores_to_image
 from neurodnn.brain.masks import ImageLike, mask_array, open_image, read_mask
 from neurodnn.brain.mesh import MeshLike
-from neurodnn.brain.nifti import fresh_image
+from neurodnn.brain.nifti import check_image, fresh_image, read_image
 from neurodnn.brain.surface import scores_to_surface
 
 _STEP = 1e-6  # seconds: times are those of a regular axis within a microsecond
@@ -70,13 +73,14 @@ def movie_times(image: ImageLike) -> np.ndarray:
     Parameters
     ----------
     image : path or nibabel image, 4-D
-        A path is read as its header stands: `read_image` of this package makes fresh headers
-        for measured series and starts them at 0.
+        Of a path the header is read as it stands, once size and header have passed
+        `check_image`: images that `read_image` returns have fresh headers, which start at 0.
+        Without a unit the axis is taken to be in seconds.
 
     Raises
     ------
     InputError
-        If it is not 4-D, or its fourth axis is not time.
+        If the file is damaged, it is not 4-D, or its fourth axis has another unit or no step.
 
     Examples
     --------
@@ -86,16 +90,17 @@ def movie_times(image: ImageLike) -> np.ndarray:
     >>> movie_times(image).tolist()
     [-0.1, -0.08]
     """
-    if not hasattr(image, "header"):
-        image = nibabel.load(image)
-    header, shape = image.header, image.shape
+    header, shape = _header_of(image)
     unit = int(header["xyzt_units"]) & 56
     if len(shape) != 4 or unit not in _SECONDS:
         fault = "has no fourth axis in seconds"
         raise InputError(message("image", fault, got=f"shape {shape}, unit code {unit}"))
-    step, first = (float(header["pixdim"][4]), float(header["toffset"]))
-    times = (first + step * np.arange(shape[3])) * _SECONDS[unit]
-    return np.round(times, 6) + 0.0
+    step, first = repetition_time(header), float(header["toffset"]) * _SECONDS[unit]
+    if shape[3] > 1 and step is None or not np.isfinite(first):
+        fault = "does not say when its volumes are"
+        got = f"pixdim[4] {float(header['pixdim'][4]):g}, toffset {first:g}"
+        raise InputError(message("image", fault, got=got))
+    return np.round(first + (step or 0.0) * np.arange(shape[3]), 6) + 0.0
 
 
 def movie_frame(image: ImageLike, time: float) -> nibabel.Nifti1Image:
@@ -115,7 +120,7 @@ def movie_frame(image: ImageLike, time: float) -> nibabel.Nifti1Image:
     Raises
     ------
     InputError
-        If the time lies outside the movie.
+        If the time lies outside the movie, or as for `movie_times` and `read_image`.
 
     Examples
     --------
@@ -125,8 +130,10 @@ def movie_frame(image: ImageLike, time: float) -> nibabel.Nifti1Image:
     >>> movie_frame(image, 0.1).get_fdata().item()
     1.0
     """
-    image = image if hasattr(image, "header") else nibabel.load(image)
     times = movie_times(image)
+    time = check_number("time", time, unit="s")
+    if isinstance(image, (str, os.PathLike)):
+        image = read_image(image, ndim=4, allow_empty=True)
     step = float(np.diff(times[:2]).sum()) or 1.0
     place = int(np.argmin(np.abs(times - time)))
     if not abs(times[place] - time) <= step / 2 + _STEP:
@@ -134,6 +141,19 @@ def movie_frame(image: ImageLike, time: float) -> nibabel.Nifti1Image:
         raise InputError(message("time", "lies outside the movie", got=time, allowed=allowed))
     volume = np.asarray(open_image(image).dataobj[..., place], dtype=np.float32)
     return fresh_image(volume, image)
+
+
+def _header_of(image: ImageLike) -> tuple[nibabel.Nifti1Header, tuple[int, ...]]:
+    """Return header and shape; of a path, when the file has passed its checks."""
+    if not isinstance(image, (str, os.PathLike)):
+        image = open_image(image)
+        return image.header, image.shape
+    faults = check_image(image)
+    if faults:
+        raise InputError("\n".join(faults))
+    path = user_path(image)
+    header, _ = first_header(path, read_head(path))
+    return header, header.get_data_shape()
 
 
 def scores_to_surface_movie(

@@ -72,11 +72,12 @@ def scores_to_evokeds(
     fresh = _fresh_info(info, names, rate)
     if pairs == "mean":
         fresh, values = _mean_of_pairs(fresh, values, rate)
-    return [
-        mne.EvokedArray(values[:, :, i], fresh.copy(), tmin=float(times[0]), comment=str(name),
-                        nave=1, verbose="ERROR")
+    evokeds = [
+        mne.EvokedArray(values[:, :, i], fresh.copy(), comment=str(name), nave=1, verbose="ERROR")
         for i, name in enumerate(scores["reference"].values)
-    ]  # fmt: skip
+    ]
+    # As tmin the first time would be rounded to a multiple of the step.
+    return [evoked.shift_time(float(times[0]), relative=False) for evoked in evokeds]
 
 
 def _checked_scores(scores: xr.DataArray) -> xr.DataArray:

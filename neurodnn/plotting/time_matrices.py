@@ -100,6 +100,12 @@ def _outline(axes, test: xr.Dataset, scores: xr.DataArray, times: list, alpha: f
     p = test["p_fwe"] if "p_fwe" in getattr(test, "data_vars", ()) else None
     if p is None or dict(p.sizes) != dict(scores.sizes):
         raise InputError(message("test", "has no p_fwe along time and other_time of the scores"))
+    for name in scores.dims:
+        own = p[name].values if name in p.coords else np.empty(0)
+        wanted = scores[name].values
+        if own.shape != wanted.shape or not np.allclose(own, wanted, rtol=0, atol=1e-6):
+            got = own[:3].tolist()
+            raise InputError(message("test", "has other times than the scores", got=got))
     inside = (p.transpose(*scores.dims).values <= alpha).astype(float)
     if inside.any():
         axes.contour(*times, inside, levels=[0.5], colors=[style.INK], linewidths=0.8)

@@ -6,22 +6,20 @@ at every time and at every place, the variance that all three share has a closed
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 from rsatoolbox.rdm import RDMs
 
-from neurodnn._checks import DataWarning, InputError, check_choice, message
+from neurodnn._checks import InputError, check_choice, message
 from neurodnn.numerics.commonality import shared_variance
 from neurodnn.rsa.compare import compare_rdms
+from neurodnn.rsa.fusion_tables import SAME, align_tables, check_tables
 from neurodnn.rsa.names import labels_of, shorten_list
-from neurodnn.rsa.rdm_movies import mean_movie, movie_times, ties_told_once
+from neurodnn.rsa.rdm_movies import mean_movie, missing_distances, movie_times, ties_told_once
 
 MEG = ("group", "paired")
-_VARIANCE = ("pearson", "spearman")  # comparisons whose square is a share of variance
-_SAME = ("comparison", "n_stimuli")
 
 
 def fusion_references(
@@ -140,6 +138,7 @@ def fuse_regions(
         coords={"subject": subjects, "region": [str(name) for name in regions],
                 "time": ("time", times, {"units": "s"})},
         attrs={"comparison": comparison, "n_stimuli": n_stimuli, "units": "1",
+               **missing_distances(*regions.values(), *references.values()),
                **fusion_attributes(references[subjects[0]], meg)},
     )  # fmt: skip
 
@@ -188,8 +187,10 @@ def layer_share(
     Raises
     ------
     InputError
-        If comparisons or numbers of stimuli differ, times or places are not the same, the
-        comparison is no correlation of values or ranks, or nuisance RDMs were taken out.
+        If comparisons or numbers of stimuli differ, times, places or subjects are not the same
+        (a mean over subjects does not stand for each of them), the
+        comparison is no correlation of values or ranks, distances were missing, or nuisance RDMs
+        were taken out.
 
     References
     ----------
@@ -208,17 +209,17 @@ def layer_share(
     0.1667
     """
     tables = {"fusion": fusion, "course": course, "places": places}
-    _check_tables(tables)
+    check_tables(tables)
     chosen = []
     for name in ("course", "places"):
         labels = [str(label) for label in tables[name]["reference"].values]
         check_choice(f"reference of {name}", reference, labels)
         one = tables[name].isel(reference=labels.index(reference))
         chosen.append(one.drop_vars("reference"))
-    aligned = _aligned(fusion, *chosen)
+    aligned = align_tables(fusion, *chosen)
     values = shared_variance(*(each.values for each in aligned))
     like = fusion.transpose(*aligned[0].dims)
-    attrs = {key: fusion.attrs[key] for key in (*_SAME, "metric", "meg", "average", "width")
+    attrs = {key: fusion.attrs[key] for key in (*SAME, "metric", "meg", "average", "width")
              if key in fusion.attrs}  # fmt: skip
     attrs |= {"reference": reference, "units": "share of the variance of each time's RDM",
               "scale": "ranks" if fusion.attrs["comparison"] == "spearman" else "raw"}  # fmt: skip
@@ -243,52 +244,3 @@ def _subjects_of(regions: Mapping[str, RDMs]) -> list[str]:
                 f"{shorten_list(only)}. Only in {region}: {shorten_list(extra)}"
             raise InputError(message("regions", fault))
     return sorted(subjects)
-
-
-def _check_tables(tables: Mapping[str, xr.DataArray]) -> None:
-    fusion = tables["fusion"]
-    for name, table in tables.items():
-        known = getattr(table, "attrs", {})
-        if "comparison" not in known:
-            raise InputError(message(name, "does not say how RDMs were compared", got=type(table)))
-        if known["comparison"] not in _VARIANCE:
-            fault = "shares of variance need a correlation of values or of ranks"
-            raise InputError(message(name, fault, got=known["comparison"],
-                                     allowed=", ".join(_VARIANCE)))  # fmt: skip
-        if len(known.get("nuisance", [])):
-            remedy = "Compare without nuisance RDMs."
-            raise InputError(message(name, "is a partial correlation", remedy=remedy))
-        for key in _SAME:
-            if known.get(key) != fusion.attrs.get(key):
-                fault = f"has another {key} than the fusion"
-                got, allowed = known.get(key), str(fusion.attrs.get(key))
-                raise InputError(message(name, fault, got=got, allowed=allowed))
-    own, other = (tables[name].attrs.get("average") for name in ("fusion", "course"))
-    if own != other:
-        fault = "is not that of the movie in the fusion"
-        remedy = "Score mean_movie(movies) with the models, with the same average."
-        raise InputError(message("course", fault, got=f"average {other}",
-                                 allowed=f"average {own}", remedy=remedy))  # fmt: skip
-    metrics = [tables[name].attrs.get("metric") for name in ("fusion", "places")]
-    if None not in metrics and len(set(metrics)) > 1:
-        fault = f"RDMs of places are {metrics[1]} distances, in the fusion {metrics[0]}"
-        raise InputError(message("places", fault, remedy="Take the same metric in both."))
-
-
-def _aligned(*tables: xr.DataArray) -> tuple[xr.DataArray, ...]:
-    """Return the tables broadcast against one another; refuse other times, places or subjects."""
-    plain = [table.reset_coords(drop=True) for table in tables]
-    try:
-        aligned = xr.broadcast(*xr.align(*plain, join="exact"))
-    except ValueError as error:
-        fault = "times, places or subjects of the three tables differ"
-        raise InputError(message("fusion", fault, remedy=str(error).splitlines()[0])) from error
-    if set(aligned[0].dims) != set(tables[0].dims):
-        extra = sorted(set(map(str, aligned[0].dims)) - set(map(str, tables[0].dims)))
-        fault = f"another table has the dimension {shorten_list(extra)}, which it lacks"
-        raise InputError(message("fusion", fault, got=tables[0].dims))
-    exceeding = sum(int((np.abs(each.values) > 1.0 + 1e-9).sum()) for each in aligned)
-    if exceeding:
-        fault = f"{exceeding} scores lie outside [-1, 1] and are no correlations"
-        warnings.warn(message("fusion", fault), DataWarning, stacklevel=3)
-    return aligned

@@ -132,6 +132,11 @@ def _read(patterns: Dataset, layout: Layout, metric: str, where: str, frame: np.
         fault = "has another number of channels than the first time"
         got = patterns.measurements.shape[1]
         raise InputError(message(where, fault, got=got, allowed=str(layout.n_channels)))
+    if own is not layout and metric == "crossnobis":
+        n_folds = len(set(stimulus_names(patterns.obs_descriptors["run"], "run")))
+        if n_folds != len(frame):
+            fault = "has another number of runs than the first time"
+            raise InputError(message(where, fault, got=n_folds, allowed=str(len(frame))))
     if own.rows is not None and patterns.measurements.dtype == frame.dtype:
         # All rows are valid; with the default mode NumPy would copy twice.
         np.take(patterns.measurements, own.rows, axis=0, out=frame, mode="clip")

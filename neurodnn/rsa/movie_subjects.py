@@ -24,6 +24,19 @@ def is_movie(given: object) -> bool:
     return isinstance(given, RDMs)
 
 
+def has_subjects(given: object) -> bool:
+    """Return whether something maps subjects to movies, not times to patterns.
+
+    Examples
+    --------
+    >>> has_subjects({"01": {0.1: "patterns"}}), has_subjects({0.1: "patterns"})
+    (True, False)
+    """
+    return isinstance(given, Mapping) and any(
+        isinstance(each, (Mapping, RDMs)) for each in given.values()
+    )
+
+
 def over_subjects(given: object, score: Callable[[Any], xr.DataArray]) -> xr.DataArray:
     """Return the scores of one movie, or of every subject's, subjects sorted by name.
 
@@ -38,10 +51,7 @@ def over_subjects(given: object, score: Callable[[Any], xr.DataArray]) -> xr.Dat
     ...     [own[0.1]], dims="time", coords={"time": [0.1]})).values.tolist()
     [[2], [1]]
     """
-    of_subjects = isinstance(given, Mapping) and any(
-        isinstance(each, (Mapping, RDMs)) for each in given.values()
-    )
-    if not of_subjects:
+    if not has_subjects(given):
         return score(given)
     subjects = sorted(given, key=str)
     scores = []

@@ -95,7 +95,21 @@ def compare_movie(
     scores = scores.rename({axis: "time"}).assign_coords(time=("time", times, {"units": "s"}))
     described = movie.descriptors or {}
     notes = {key: described[key] for key in ("meg", "average", "width") if key in described}
-    return scores.assign_attrs(notes)
+    return scores.assign_attrs(notes | missing_distances(movie, references))
+
+
+def missing_distances(*rdms: RDMs) -> dict[str, int]:
+    """Return an attribute that counts missing distances, where there are any.
+
+    Scores that leave them out are of other pairs than scores of RDMs that lack none.
+
+    Examples
+    --------
+    >>> missing_distances(RDMs(np.array([[1.0, np.nan, 2.0]]))), missing_distances()
+    ({'missing_distances': 1}, {})
+    """
+    count = sum(int(np.isnan(each.dissimilarities).sum()) for each in rdms)
+    return {"missing_distances": count} if count else {}
 
 
 def mean_movie(movies: RDMs | Mapping[str, RDMs], *, average: str = "rdms") -> RDMs:

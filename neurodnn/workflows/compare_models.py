@@ -60,14 +60,16 @@ def compare_models(
         Along ``generalises_to`` ("subjects", "stimuli", "subjects and stimuli"):
         ``standard_error``, ``low``, ``high`` (95 % interval), ``p`` and ``p_fwe`` of each
         ``reference`` against zero; ``to_ceiling_error``, ``p_ceiling``, ``p_ceiling_fwe`` of
-        its distance ``to_ceiling`` from the lower noise ceiling; ``difference_error``,
+        its score less the lower noise ceiling, ``to_ceiling``: where that is negative a small p
+        says that the model falls short; the true model lies above; ``difference_error``,
         ``p_difference``, ``p_difference_fwe`` of the ``difference`` of two models (``reference``
         less ``other``). "subjects" are sign flips, the others t tests on bootstrap variances
         with min(n) - 1 degrees of freedom. Besides: ``mean``, ``score`` (subject, reference),
         ``ceiling`` (lower, upper), ``p_labels`` and ``p_labels_fwe`` (stimulus labels permuted,
         one permutation for all subjects and models: generalises to stimuli). ``*_fwe`` are
-        corrected over models or pairs. With one subject all that needs several is NaN;
-        ``attrs["note"]`` says so. ``n_draws_*`` count the draws that could be used.
+        corrected over models or pairs (sign flips and labels: maximum statistic; t: Holm). With
+        one subject all that needs several is NaN; ``attrs["note"]`` says so. ``n_draws_*`` count
+        the draws that could be used.
 
     Raises
     ------

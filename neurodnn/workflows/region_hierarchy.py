@@ -68,9 +68,10 @@ def region_hierarchy(
         a region's scores on the layer number. ``p_labels``, ``p_labels_fwe``: labels permuted,
         in common, generalises to stimuli. With `control`, ``gain`` and the same with ``gain_``:
         how far the references exceed it (two-sided, paired by subject and draw). ``*_fwe`` are
-        corrected over all regions x references (slopes: over regions). ``ceiling`` (region,
-        bound). ``best_layer`` per region with a percentile interval of each bootstrap. With
-        several regions, ``order_slope``: how far
+        corrected over all regions x references (slopes: over regions; sign flips and labels:
+        maximum statistic; t: Holm); ``order_*`` are single tests. ``ceiling`` (region, bound).
+        ``best_layer`` per region with a percentile interval of each bootstrap. With several
+        regions, ``order_slope``: how far
         the best layer rises from one region to the next, with interval and two-sided p of each
         bootstrap; ``order_correlation``, with interval and ``order_p``: Spearman's between the
         place of the region and each subject's own best layer (`hierarchy_test`, subjects).

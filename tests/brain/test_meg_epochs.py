@@ -349,3 +349,20 @@ def test_events_in_any_order_give_the_same_epochs():
     shuffled = load_meg_epochs(raw, events.sample(frac=1, random_state=1), tmax=0.3)
     assert np.array_equal(straight.get_data(), shuffled.get_data())
     pd.testing.assert_frame_equal(straight.metadata, shuffled.metadata)
+
+
+@pytest.mark.parametrize("column", ["stimulus", "run"])
+def test_events_without_a_stimulus_or_run_are_none_named_nan(column):
+    raw = planted_raw(chosen(system_info("ctf"), 4))
+    events, _ = read_meg_events(events_table(), raw, NAMES)
+    events = events.assign(run="1")
+    events.loc[2, column] = np.nan
+    with pytest.raises(InputError, match=f"events: 1 rows have no {column}"):
+        load_meg_epochs(raw, events)
+
+
+def test_a_sample_without_end_is_refused():
+    raw = planted_raw(chosen(system_info("ctf"), 4))
+    events, _ = read_meg_events(events_table(), raw, NAMES)
+    with pytest.raises(InputError, match="samples are not whole numbers .*inf"):
+        load_meg_epochs(raw, events.assign(sample=[*events["sample"][:-1], np.inf]))

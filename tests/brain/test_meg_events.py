@@ -191,3 +191,30 @@ def test_mne_agrees_on_where_events_are():
     raw.set_annotations(mne.Annotations(list(ONSETS), 0.5, list(STIMULI)))
     theirs, _ = mne.events_from_annotations(raw, verbose="ERROR")
     assert events["sample"].tolist() == theirs[:, 0].tolist()
+
+
+def test_a_recording_cropped_by_one_sample_keeps_its_events(tmp_path):
+    path = tmp_path / "a_raw.fif"
+    a_raw(first_samp=1000).save(path, verbose="ERROR")
+    cropped = read_meg(path).crop(1 / 250, None)
+    assert cropped.first_samp == 1001 and recording_start(cropped) == 1000
+
+
+def test_events_of_a_format_with_its_data_in_another_file(tmp_path):
+    version, about = "Brain Vision Data Exchange {} File, Version 1.0", "Codepage=UTF-8"
+    common = f"[Common Infos]\n{about}\nDataFile=b.eeg\n"
+    layout = "DataFormat=BINARY\nDataOrientation=MULTIPLEXED\nNumberOfChannels=3\n"
+    (tmp_path / "b.vhdr").write_text(
+        f"{version.format('Header')}\n{common}MarkerFile=b.vmrk\n{layout}SamplingInterval=4000\n"
+        "[Binary Infos]\nBinaryFormat=IEEE_FLOAT_32\n"
+        "[Channel Infos]\nCh1=Fz,,1,µV\nCh2=Cz,,1,µV\nCh3=Pz,,1,µV\n", encoding="utf-8",
+    )  # fmt: skip
+    (tmp_path / "b.vmrk").write_text(
+        f"{version.format('Marker')}\n{common}[Marker Infos]\nMk1=New Segment,,1,1,0\n"
+    )
+    np.random.default_rng(0).normal(size=(2500, 3)).astype("f4").tofile(tmp_path / "b.eeg")
+    raw = read_meg(tmp_path / "b.vhdr")
+    events, _ = read_meg_events(events_table(), raw, ["cat", "dog"])
+    assert events["sample"].tolist() == [round(onset * 250) for onset in ONSETS]
+    late, _ = read_meg_events(events_table(), raw.copy().crop(0.5, None), ["cat", "dog"])
+    assert late["sample"].tolist() == events["sample"].tolist()

@@ -16,6 +16,7 @@ from neurodnn import DataWarning, InputError
 from neurodnn.bids import sha256_file
 from neurodnn.brain._fif import fif_content
 from neurodnn.brain.meg_reading import read_meg
+from neurodnn.brain.meg_resampling import resample_epochs
 from neurodnn.brain.meg_windows import window_patterns
 
 
@@ -255,3 +256,27 @@ def test_the_table_of_channels_marks_bad_ones(tmp_path):
     table.write_text("name\tstatus\nMEG 9999\tbad\n")
     with pytest.warns(DataWarning, match="not in the recording.*MEG 9999"):
         read_meg(raw, channels_table=table)
+
+
+def test_what_is_bad_in_one_evoked_is_bad_in_all():
+    epochs = noise_epochs()
+    evokeds = [epochs.average(), epochs.average()]
+    for evoked, name in zip(evokeds, ("cat", "dog"), strict=True):
+        evoked.comment = name
+    evokeds[1].info["bads"] = [epochs.ch_names[2]]
+    with pytest.warns(DataWarning, match=f"{epochs.ch_names[2]}.*marked bad"):
+        found = read_meg(evokeds)
+    assert found.ch_names == [n for n in epochs.ch_names if n != epochs.ch_names[2]]
+
+
+def test_shifted_evokeds_keep_their_times():
+    epochs = noise_epochs()
+    evoked = epochs.average()
+    evoked.comment = "cat"
+    evoked.shift_time(-0.0345)  # a delay of the screen, 3.45 samples
+    assert np.allclose(read_meg(evoked).times, epochs.times - 0.0345, rtol=0, atol=1e-9)
+    shifted = epochs.copy().shift_time(-0.0345)
+    slow = resample_epochs(shifted, 50.0)
+    whole = resample_epochs(epochs.copy().shift_time(-0.03), 50.0)
+    assert np.allclose(slow.times, whole.times - 0.0045, rtol=0, atol=1e-9)
+    assert np.array_equal(slow.get_data(), whole.get_data())

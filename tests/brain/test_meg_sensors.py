@@ -206,3 +206,13 @@ def test_neighbours_fit_the_searchlight():
 
     expected = spearmanr(own, references.dissimilarities[0]).statistic
     assert np.isclose(np.asarray(scores)[7].item(), expected, rtol=0, atol=1e-12)
+
+
+def test_times_between_multiples_of_the_step_stay_where_they_are(tmp_path):
+    info = system_info("ctf")
+    times = np.array([0.05, 0.07, 0.09])  # 2.5, 3.5 and 4.5 steps
+    evokeds = scores_to_evokeds(some_scores(sensor_names(info, "mag"), times=times), info)
+    assert np.allclose(evokeds[0].times, times, rtol=0, atol=1e-9)
+    mne.write_evokeds(tmp_path / "scores-ave.fif", evokeds, verbose="ERROR")
+    (evoked, _) = mne.read_evokeds(tmp_path / "scores-ave.fif", verbose="ERROR")
+    assert np.allclose(evoked.times, times, rtol=0, atol=1e-7)  # FIF: float32

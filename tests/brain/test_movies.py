@@ -98,3 +98,31 @@ def test_surface_movie_keeps_vertices_and_times(tmp_path):
     meta = dict(image.meta)
     assert (meta["TimeOffset"], meta["TimeStep"]) == ("-0.2", "0.01")
     assert meta["AnatomicalStructurePrimary"] == "CortexLeft"
+
+
+def test_damaged_files_are_refused_by_name(mask, tmp_path):
+    path = tmp_path / "x_statmap.nii.gz"
+    scores_to_movie(scores(20), mask).to_filename(path)
+    whole = path.read_bytes()
+    assert np.isclose(movie_frame(path, 0.05).get_fdata()[1, 1, 0], scores(20)[0, 25], atol=1e-6)
+    path.write_bytes(whole[: len(whole) // 2])
+    for read in (movie_times, lambda own: movie_frame(own, 0.0)):
+        with pytest.raises(InputError, match="x_statmap.nii.gz: .*(cut short|too early)"):
+            read(path)
+        with pytest.raises(InputError, match="nowhere.nii.gz: no such file"):
+            read(tmp_path / "nowhere.nii.gz")
+    flipped = bytearray(whole)
+    flipped[-6] ^= 1  # of the checksum: no other reader sees a changed voxel
+    path.write_bytes(bytes(flipped))
+    with pytest.raises(InputError, match="x_statmap.nii.gz"):
+        movie_frame(path, 0.0)
+
+
+def test_an_axis_without_a_step_is_no_time(mask):
+    image = scores_to_movie(scores(20), mask)
+    for step in (0.0, np.nan, -0.01):
+        image.header["pixdim"][4] = step
+        with pytest.raises(InputError, match="does not say when its volumes are"):
+            movie_frame(image, -0.1)
+    with pytest.raises(InputError, match="time: is not a valid number"):
+        movie_frame(scores_to_movie(scores(20), mask), np.nan)

@@ -121,10 +121,12 @@ def test_time_by_time_is_upright_and_its_diagonal_does_not_set_the_scale():
     edges = 1000 * (np.arange(26) / 50 - 0.11)
     assert np.allclose(picture.get_coordinates()[0, :, 0], edges)
     figure.draw_without_rendering()
-    p = xr.Dataset({"p_fwe": (scores.dims, np.where(values < 0, 0.01, 1.0))})
+    p = xr.Dataset({"p_fwe": (scores.dims, np.where(values < 0, 0.01, 1.0))}, scores.coords)
     marked = plot_time_generalisation(scores, test=p, title="T")
     assert len(marked.axes[0].collections) == 2
     with pytest.raises(InputError, match="no p_fwe"):
         plot_time_generalisation(scores, test=p.isel(time=slice(3)))
+    with pytest.raises(InputError, match="test: has other times"):
+        plot_time_generalisation(scores, test=p.assign_coords(other_time=p.other_time + 1))
     with pytest.raises(InputError, match="other dimensions"):
         plot_time_generalisation(scores.rename(time="t"))

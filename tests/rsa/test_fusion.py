@@ -232,3 +232,34 @@ def test_subjects_broadcast_against_the_course_of_the_mean():
     assert found.dims == fusion.dims
     expected = shared_variance(fusion.values, course.values[:, 0], places.values)
     assert np.array_equal(found.values, expected)
+
+
+def test_a_mean_over_subjects_stands_for_none_of_them():
+    movies = {name: rdms(4, seed, time=TIMES) for seed, name in enumerate(["01", "02"])}
+    layers, region = rdms(2, 8, reference=LAYERS), rdms(2, 5, subject=["01", "02"])
+    places = compare_rdms(region, layers).expand_dims(region=["IT"])
+    own = xr.concat([compare_movie(each, layers) for each in movies.values()], dim="subject",
+                    combine_attrs="override").assign_coords(subject=list(movies))  # fmt: skip
+    paired = fuse_regions(movies, {"IT": region}, meg="paired")
+    assert layer_share(paired, own, places, reference="fc6").shared.shape == (2, 1, 4)
+    with pytest.raises(InputError, match="course: needs the scores of each subject"):
+        layer_share(paired, own.mean("subject", keep_attrs=True), places, reference="fc6")
+    with pytest.raises(InputError, match="places: needs the scores of each subject"):
+        layer_share(paired, own, places.mean("subject", keep_attrs=True), reference="fc6")
+    one = fuse_regions(movies["01"], {"IT": region})
+    with pytest.raises(InputError, match="course: has subjects, but the fusion is with one movie"):
+        layer_share(one, own, places, reference="fc6")
+
+
+def test_scores_of_other_pairs_share_no_variance():
+    movie, layers = rdms(4, 1, time=TIMES), rdms(2, 8, reference=LAYERS)
+    region = rdms(1, 5, subject=["01"])
+    movie.dissimilarities[:, 3] = np.nan
+    fusion = fuse_regions(movie, {"IT": region}, nan_policy="omit")
+    course = compare_movie(movie, layers, nan_policy="omit")
+    places = compare_rdms(region, layers).expand_dims(region=["IT"])
+    with pytest.raises(InputError, match="fusion: leaves out missing distances"):
+        layer_share(fusion, course, places, reference="fc6")
+    with pytest.raises(InputError, match="course: leaves out missing distances"):
+        layer_share(fuse_regions(rdms(4, 1, time=TIMES), {"IT": region}), course, places,
+                    reference="fc6")  # fmt: skip

@@ -252,3 +252,10 @@ def test_rdm_movie_says_when():
 
 def test_the_kernel_runs_compiled():
     assert score_frames.signatures
+
+
+def test_another_number_of_runs_at_a_time_is_refused():
+    patterns = movie(values(runs=3), runs=RUNS)
+    patterns |= {TIMES[-1]: movie(values(runs=2), runs=RUNS[:2])[TIMES[-1]]}
+    with pytest.raises(InputError, match=r"another number of runs .*got 2; allowed: 3"):
+        score_movie(patterns, layers(), options=MovieOptions(metric="crossnobis"))

@@ -105,6 +105,12 @@ def test_subjects_with_other_times_are_refused(study):
         meg_timecourse({**study.windows, "02": late}, study.layers)
 
 
+def test_residuals_are_of_one_subject(study):
+    residuals = Dataset(np.random.default_rng(0).normal(size=(60, 40)))
+    with pytest.raises(InputError, match="residuals: are the noise of one subject"):
+        meg_timecourse(study.windows, study.layers, metric="mahalanobis", residuals=residuals)
+
+
 def test_the_share_of_each_layer_is_at_its_place_and_time(study, fused):
     course = meg_timecourse(mean_movie(study.movies), study.layers)
     maps = maps_of(study)
