@@ -277,7 +277,7 @@ FAMILY = (
 def draw_scores(tests: dict[str, xr.Dataset]):
     """Return the figure of scores: a panel per measurement, a line per network."""
     shown = {"objects": "trained on objects", "scenes": "trained on scenes",
-             "untrained": "untrained (mean of all drawings)"}  # fmt: skip
+             "untrained": "untrained object network (mean of drawings)"}  # fmt: skip
     parts = [frame_of(tests[name], "", label) for name, label in shown.items()]
     ceilings = {
         label: tuple(tests["objects"]["ceiling"].sel(region=label).values)
@@ -292,8 +292,9 @@ def draw_scores(tests: dict[str, xr.Dataset]):
 
 def draw_differences(tests: dict[str, xr.Dataset]):
     """Return the figure of differences between networks, layer by layer."""
-    shown = {"objects": "objects less untrained", "objects - scenes": "objects less scenes",
-             "scenes": "scenes less untrained"}  # fmt: skip
+    shown = {"objects": "objects less its untrained self",
+             "objects - scenes": "objects less scenes",
+             "scenes": "scenes less its untrained self"}  # fmt: skip
     parts = [frame_of(tests[name], "gain_", label) for name, label in shown.items()]
     return nd.plot_regions(
         pd.concat(parts), ncols=2, p_meaning=FAMILY, unit="difference of Spearman rho",
@@ -320,7 +321,7 @@ def frame_of(tests: xr.Dataset, measure: str, label: str) -> pd.DataFrame:
     return frame.sort_values("reference", key=lambda names: names.map(place), kind="stable")
 
 
-def reading_of(table: pd.DataFrame, orders: pd.DataFrame) -> str:
+def reading_of(table: pd.DataFrame, orders: pd.DataFrame, n_seeds: int) -> str:
     """Return two sentences; which words they hold, the numbers decide."""
     mine = orders[orders["network"] == "objects"].set_index("measurement")
     rises = [
@@ -335,7 +336,8 @@ def reading_of(table: pd.DataFrame, orders: pd.DataFrame) -> str:
         f"Of 40 cells that network is, for other people, {tally(objects, 'gain')} its untrained "
         f"self and {tally(objects, 'over_scenes')} the scene network, while the scene network is "
         f"{tally(scenes, 'gain')} its own untrained self (in brackets: for other people and other "
-        "photographs)."
+        "photographs; an untrained self is the mean of these "
+        f"{n_seeds} drawings of weights, and nothing is said of others)."
     )
 
 
@@ -400,7 +402,7 @@ def report(
         f"\n{n_seeds} drawings of untrained weights; between them rho of the mean RDM differs by "
         f"up to {table['range_over_drawings'].max():.3f}. {FAMILY}."
     )
-    lines += ["", "Reading:", reading_of(table, orders)]
+    lines += ["", "Reading:", reading_of(table, orders, n_seeds)]
     return "\n".join(lines) + "\n"
 
 

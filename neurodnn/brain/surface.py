@@ -131,7 +131,7 @@ def scores_to_surface(
     ------
     InputError
         If the number of scores is not that of the kept vertices, their vertices are not those of
-        the mask, or it is not clear which hemisphere is meant.
+        the mask or occur twice, or it is not clear which hemisphere is meant.
 
     Examples
     --------
@@ -178,6 +178,10 @@ def _places(scores: xr.DataArray | NDArray, mask: NDArray | None, mesh: Mesh) ->
     if "vertex" not in getattr(scores, "coords", {}):
         return keep
     own = np.atleast_1d(scores["vertex"].values)
+    if np.unique(own).size < own.size:
+        what = "hold a vertex more than once: two hemispheres, or two maps"
+        remedy = "Keep the coordinate hemisphere, or choose one map of one side."
+        raise InputError(message("scores", what, got=own.size, remedy=remedy))
     inside = own.size and own.dtype.kind in "iu" and 0 <= own.min() <= own.max() < mesh.n_vertices
     if not inside or (mask is not None and not np.array_equal(own, keep)):
         what = "the vertices of the scores are not those of the mesh and the mask"

@@ -29,6 +29,17 @@ def look_of(number: int) -> Look:
     return Look(colour, style.MARKERS[number % len(style.MARKERS)], number)
 
 
+def foot_of(number: int) -> float:
+    """Return where the dashes of a group stand, as a share of the height of the panel.
+
+    Examples
+    --------
+    >>> foot_of(0) < foot_of(1) < 0.1
+    True
+    """
+    return 0.025 + 0.028 * number
+
+
 def draw_cell(axes, x: float, cell, scores: np.ndarray, colour: str) -> None:
     """Subjects as dots; the interval, or the standard error of their mean, as a bar."""
     if scores.size > 1:
@@ -56,7 +67,7 @@ def mark_cell(axes, x: float, cell, scores: np.ndarray, look: Look, alpha: float
     colour, marker, number = look
     if _below(cell, "p_stimuli", alpha):
         axes.plot(
-            (x,), (0.025 + 0.028 * number,), linestyle="none", marker="_", markersize=4,
+            (x,), (foot_of(number),), linestyle="none", marker="_", markersize=4,
             markeredgewidth=1.4, color=colour, transform=axes.get_xaxis_transform(), zorder=5,
         )  # fmt: skip
     if "p_both" in cell:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from neurodnn._checks import InputError, closest, message
 from neurodnn.plotting import style
-from neurodnn.plotting.cells import draw_cell, look_of, mark_cell
+from neurodnn.plotting.cells import draw_cell, foot_of, look_of, mark_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,11 +92,14 @@ def plot_regions(
     references = list(dict.fromkeys(table["reference"].astype(str)))
     groups = _groups(table)
     notes = _notes(table, alpha, p_meaning, interval_meaning, ceilings is not None)
-    lines = textwrap.wrap(". ".join(style.plain(note, 300) for note in notes), 138)
+    notes = [note[:1].upper() + note[1:] for note in (style.plain(note, 300) for note in notes)]
+    # No line ends between p and its level.
+    text = ". ".join(notes).replace("p < ", "p\u00a0<\u00a0")
+    lines = textwrap.wrap(text, 138)
     foot = _FOOT + 0.11 * max(0, len(lines) - 1)
     head = (_TITLE if title is not None else 0.12) + (0.26 if len(groups) > 1 else 0.0)
     figure, places = _layout(len(regions), ncols, head, foot, _label_room(references))
-    limits = _limits(table, ceilings, regions)
+    limits = _limits(table, ceilings, regions, len(groups))
     for number, (region, place) in enumerate(zip(regions, places, strict=True)):
         axes = figure.add_axes(place)
         axes.set_ylim(*limits)
@@ -161,14 +164,19 @@ def _layout(count: int, ncols: int, head: float, foot: float, below: float):
     return figure, places
 
 
-def _limits(table, ceilings, regions) -> tuple[float, float]:
+def _limits(table, ceilings, regions, n_groups: int) -> tuple[float, float]:
     values = table["score"].to_numpy(dtype=float)
     values = values[np.isfinite(values)]
     bands = [value for region in regions for value in (ceilings or {}).get(region, ())]
     bands += [v for name in ("low", "high") if name in table for v in table[name].dropna()]
     low, high = min([0.0, *values, *bands]), max([0.0, *values, *bands])
     room = (high - low) or 1.0
-    return low - (0.06 * room if low < 0 else 0), high + 0.14 * room
+    low, high = low - (0.06 * room if low < 0 else 0), high + 0.14 * room
+    if "p_stimuli" in table:
+        # Dashes at the foot have a strip of their own: at the end of a bar they read as its cap.
+        share = foot_of(n_groups)
+        low -= (high - low) * share / (1 - share)
+    return low, high
 
 
 def _draw_ceiling(axes, band: Sequence[float]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -136,6 +136,38 @@ def match_regions(
             remedy = "Give the same subjects for every region."
             raise InputError(message("data", fault, remedy=remedy))
     return found
+
+
+def share_pairs(drawings: Sequence[Mapping[str, Matched]]) -> list[dict[str, Matched]]:
+    """Return the drawings with a pair that one of them lacks left out of all, region by region.
+
+    Scores that are averaged or held against one another are of the same pairs then.
+
+    Examples
+    --------
+    >>> names = {"stimulus": list("wxyz")}
+    >>> data = RDMs(np.array([[2.0, 1, 4, 3, 6, 5]] * 2), pattern_descriptors=names)
+    >>> gap = RDMs(np.array([[np.nan, 1, 4, 3, 6, 5]]), pattern_descriptors=names)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     pair = [{"IT": match_subjects(data, each, nan_policy="omit")} for each in (data, gap)]
+    >>> int(np.isnan(share_pairs(pair)[0]["IT"].references.dissimilarities).sum())
+    2
+    """
+    shared: list[dict[str, Matched]] = [{} for _ in drawings]
+    for region in drawings[0]:
+        sides = [side for each in drawings for side in each[region][:2]]
+        gaps = np.any([np.isnan(side.dissimilarities).any(axis=0) for side in sides], axis=0)
+        for each, found in zip(drawings, shared, strict=True):
+            data, references = (_without(side, gaps) for side in each[region][:2])
+            found[region] = each[region]._replace(data=data, references=references)
+    return shared
+
+
+def _without(rdms: RDMs, gaps: NDArray[np.bool_]) -> RDMs:
+    axis, labels = labels_of(rdms)
+    rows = np.where(gaps, np.nan, np.asarray(rdms.dissimilarities, dtype=np.float64))
+    return _with_rows(rdms, rows, {axis: labels})
 
 
 def _with_rows(rdms: RDMs, rows: NDArray[np.float64], labels: dict[str, list[str]]) -> RDMs:

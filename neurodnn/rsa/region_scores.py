@@ -107,7 +107,10 @@ def region_ceilings(matched: Mapping[str, Matched], *, comparison: str) -> xr.Da
 
 
 def drawings_of(
-    references: RDMs | Sequence[RDMs], *, rows: int | None = None, where: str = "references"
+    references: RDMs | Sequence[RDMs],
+    *,
+    beside: Sequence[str] | None = None,
+    where: str = "references",
 ) -> list[RDMs]:
     """Return the drawings of a network, each with the same layers in the same order.
 
@@ -115,15 +118,17 @@ def drawings_of(
     ----------
     references : RDMs or sequence of RDMs
         One network, or several random drawings of one, whose scores are to be averaged.
-    rows : int, optional
-        Number of layers asked for; by default that of the first drawing.
+    beside : sequence of str, optional
+        Names of the layers that these are held against, layer by layer; by default those of the
+        first drawing. Other names are welcome; the same name in another place is not.
     where : str
         The argument, for the message.
 
     Raises
     ------
     InputError
-        If there is no drawing, or one has another number of rows or other labels.
+        If there is no drawing, one has another number of rows or other labels, or a layer stands
+        beside another one.
 
     Examples
     --------
@@ -136,11 +141,17 @@ def drawings_of(
     if not drawings or not all(isinstance(each, RDMs) for each in drawings):
         allowed = "an RDMs object, or a sequence of them"
         raise InputError(message(where, "are no RDMs", got=drawings[:1], allowed=allowed))
-    rows = drawings[0].n_rdm if rows is None else rows
     layers = labels_of(drawings[0])[1]
+    beside = layers if beside is None else list(beside)
+    rows = len(beside)
     for each in drawings:
         if each.n_rdm != rows or labels_of(each)[1] != layers:
             got = f"{each.n_rdm} rows: {', '.join(labels_of(each)[1][:5])}"
             allowed = f"{rows} rows, one per layer, alike in all drawings"
             raise InputError(message(where, "do not fit layer by layer", got=got, allowed=allowed))
+    astray = [name for i, name in enumerate(layers) if name in beside and beside[i] != name]
+    if astray:
+        what = f"hold {', '.join(astray[:5])} in another place"
+        remedy = "Put the layers of both in the same order."
+        raise InputError(message(where, what, got=layers[:5], allowed=beside[:5], remedy=remedy))
     return drawings

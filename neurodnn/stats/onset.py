@@ -37,7 +37,9 @@ def bootstrap_onset(
     courses : DataArray (subject, time) or (subject, time, reference)
         Scores; ``time`` in seconds.
     significant : DataArray of bool (time,) or (time, reference)
-        Where a test of these courses found a positive effect, such as ``test.p_fwe < 0.05``.
+        Where a test of these courses found an effect, such as ``test.p_fwe < 0.05``. Times whose
+        mean score is not positive do not count, so that the mask may be that of a two-sided
+        test.
     start : float
         Seconds before which nothing counts; default 0, stimulus onset.
     run_length : int
@@ -51,7 +53,7 @@ def bootstrap_onset(
     Dataset
         Per ``reference``: ``onset``, ``low``, ``high`` in seconds, ``threshold`` (t), and
         ``n_without`` (draws that never reach the level; they count as later than all times, so
-        that ``high`` may be NaN). NaN where nothing is significant. attrs: generalises_to
+        that ``high`` may be NaN). NaN where nothing positive is significant. attrs: generalises_to
         "subjects".
 
     Raises
@@ -78,7 +80,9 @@ def bootstrap_onset(
     share = (1 - check_number("confidence", confidence, minimum=0.5, maximum=0.9999)) / 2
     array, times = arrange_courses(courses)
     early = times < start - 1e-9
-    mask = _mask_of(significant, courses, times) & ~early[:, None]
+    # Of a two-sided test: a level below zero would be reached at once, in every draw.
+    positive = array.mean(axis=0) > 0
+    mask = _mask_of(significant, courses, times) & positive & ~early[:, None]
     draws = subject_draws(len(array), n_bootstrap, seed)
     error = array.std(axis=0, ddof=1) / np.sqrt(len(array))
     with np.errstate(invalid="ignore", divide="ignore"):

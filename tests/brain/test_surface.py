@@ -214,3 +214,10 @@ def test_faulty_meshes_are_refused():
         Mesh(points[:, :2], [[0, 1, 2]])
     with pytest.raises(InputError, match="radius: is not a valid number.*mm"):
         disc_neighbors(Mesh(points, [[0, 1, 2]]), -1)
+
+
+def test_scores_of_two_sides_without_their_names_are_refused(ball):
+    vertices = np.tile(np.arange(ball.n_vertices), 2)
+    scores = xr.DataArray(vertices * 1.0, dims="vertex", coords={"vertex": vertices})
+    with pytest.raises(InputError, match="hold a vertex more than once"):
+        scores_to_surface(scores, ball)

@@ -59,7 +59,7 @@ def test_stars_stand_on_significant_cells_only_and_are_explained():
     stars = [[t for t in axes.texts if t.get_text() == "*"] for axes in figure.axes]
     assert [len(found) for found in stars] == [0, 1]
     assert stars[1][0].xy[0] == 1
-    notes = " ".join(text.get_text() for text in figure.texts)
+    notes = " ".join(" ".join(text.get_text() for text in figure.texts).split())
     assert "* p < 0.05 (sign flips, familywise)" in notes
     assert "6 subjects" in notes
 
@@ -131,6 +131,20 @@ def test_markers_grade_what_a_score_generalises_to():
     assert [dash.get_xdata()[0] for dash in dashes] == [1]
 
 
+def test_dashes_stand_below_every_bar_and_no_line_parts_p_from_its_level():
+    frame = pd.concat([graded().assign(group=name) for name in "abc"])
+    frame["low"] = frame["score"] - 2.0
+    axes = plot_regions(frame).axes[0]
+    dashes = [line for line in axes.lines if line.get_marker() == "_"]
+    low, high = axes.get_ylim()
+    heights = [low + dash.get_ydata()[0] * (high - low) for dash in dashes]
+    assert len(heights) == 3
+    assert max(heights) < frame["low"].min()
+    for width in range(0, 30, 5):
+        texts = [text.get_text() for text in plot_regions(graded(), p_meaning="x " * width).texts]
+        assert not any(line.endswith("<") for text in texts for line in text.split("\n"))
+
+
 def test_intervals_of_the_table_take_the_place_of_the_standard_error():
     frame = graded()
     figure = plot_regions(frame, interval_meaning="95 % interval for new people")
@@ -140,9 +154,9 @@ def test_intervals_of_the_table_take_the_place_of_the_standard_error():
     ]
     assert figure.axes[0].get_ylim()[1] >= frame["high"].max()
     notes = " ".join(" ".join(text.get_text() for text in figure.texts).split())
-    assert "bars: 95 % interval for new people" in notes
-    assert "filled: p < 0.05 for new subjects and new stimuli" in notes
-    assert "dash at the foot: p < 0.05 for new stimuli" in notes
+    assert "Bars: 95 % interval for new people" in notes
+    assert "Filled: p < 0.05 for new subjects and new stimuli" in notes
+    assert "Dash at the foot: p < 0.05 for new stimuli" in notes
 
 
 def test_notes_and_names_of_layers_do_not_meet():

@@ -161,7 +161,7 @@ def test_onset_is_the_first_significant_time():
 
 
 def test_a_run_passes_over_a_single_time_and_start_over_early_ones():
-    data = steps()
+    data = steps() + 0.5
     mask = (data.time >= 0.07) | (data.time == 0.02) | (data.time == -0.05)
     assert bootstrap_onset(data, mask, n_bootstrap=50).onset == 0.02
     assert bootstrap_onset(data, mask, n_bootstrap=50, run_length=2).onset == 0.07
@@ -194,3 +194,15 @@ def test_masks_that_do_not_fit(change, words):
     data = steps()
     with pytest.raises(InputError, match=words):
         bootstrap_onset(data, change(data.mean("subject") > 0.5), n_bootstrap=50)
+
+
+def test_a_mask_of_a_two_sided_test_counts_where_scores_are_positive():
+    data = courses(peaks=(0.15,), jitter=0.0, noise=0.05).isel(reference=0, drop=True)
+    data = data - (data.time > 0.35)
+    mean = data.mean("subject")
+    two_sided = bootstrap_onset(data, abs(mean) > 0.5, n_bootstrap=200)
+    xr.testing.assert_identical(two_sided, bootstrap_onset(data, mean > 0.5, n_bootstrap=200))
+    assert two_sided.threshold > 0
+    below = bootstrap_onset(data, mean < -0.5, n_bootstrap=50)
+    assert np.isnan(below.onset)
+    assert np.isnan(below.low)

@@ -238,3 +238,24 @@ def test_a_network_gains_nothing_over_itself(regions):
 def test_wrong_options_are_named(regions, change, words):
     with pytest.raises(InputError, match=words):
         region_hierarchy(regions, LAYERS, **FAST | change)
+
+
+def test_a_control_in_another_order_of_layers_is_refused(regions):
+    turned = named(MODELS[::-1], reference=["d", "c", "b", "a"])
+    with pytest.raises(InputError, match="control: hold d, c, b, a in another place"):
+        region_hierarchy(regions, LAYERS, control=turned, **FAST)
+    other = named(MODELS[::-1], reference=["k", "l", "m", "n"])
+    gain = region_hierarchy(regions, LAYERS, control=other, **FAST).gain
+    assert np.abs(gain).max() > 0.1
+
+
+@pytest.mark.filterwarnings("ignore::neurodnn.DataWarning")
+def test_a_control_that_lacks_pairs_is_held_against_the_same_pairs(regions):
+    rows = MODELS.copy()
+    rows[:, ::3] = np.nan
+    gaps = named(rows, reference=list("abcd"))
+    found = region_hierarchy(regions, LAYERS, control=gaps, nan_policy="omit", **FAST)
+    assert np.array_equal(found.gain, np.zeros((len(regions), 4)))
+    alone = region_hierarchy(regions, gaps, nan_policy="omit", **FAST)
+    assert np.array_equal(found["mean"], alone["mean"])
+    assert np.array_equal(found.ceiling, alone.ceiling)
