@@ -109,11 +109,12 @@ def _check(argv: list[str]) -> int:
     space = arguments.check_parser().parse_args(argv)
     from neurodnn import pipeline
     from neurodnn.pipeline.config import make_config
+    from neurodnn.pipeline.counts import plan_table
 
     config = make_config(space.bids_dir, None, given=_given(space))
     with pipeline.logging_to_screen(config):
         plan = pipeline.plan(config)
-        say(plan.table())
+        say(plan_table(plan))
         for fault in plan.faults:
             say(f"neurodnn: error: {fault}", sys.stderr)
     return 2 if plan.faults else 0

@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from neurodnn._checks import InputError, check_choice, check_number, closest, message

@@ -26,8 +26,8 @@ def plan(config: Config) -> Plan:
     Returns
     -------
     Plan
-        ``jobs``, ``faults`` (complete messages; none may be left for a run), ``notes`` and
-        `table()`, the count table.
+        ``jobs``, ``faults`` (complete messages; none may be left for a run) and ``notes``;
+        `neurodnn.pipeline.counts.plan_table` shows it.
     """
     if config.level == "group":
         from neurodnn.pipeline.group_plan import plan_group

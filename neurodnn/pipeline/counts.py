@@ -13,6 +13,15 @@ _SHOWN_NAMES = 5
 _SHOWN_NOTES = 20
 
 
+def plan_table(plan: Plan) -> str:
+    """Return the table that ``check`` prints and every run shows first."""
+    if plan.config.level == "group":
+        from neurodnn.pipeline.group_plan import group_table
+
+        return group_table(plan)
+    return count_table(plan)
+
+
 def count_table(plan: Plan) -> str:
     """Return the table as text: one line per job, then what is compared and the resources."""
     config = plan.config

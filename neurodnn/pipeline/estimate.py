@@ -161,3 +161,12 @@ def mask_voxels(path: Path) -> int:
     from neurodnn.brain.nifti import read_image
 
     return int(mask_array(read_image(path, ndim=3, allow_empty=True)).sum())
+
+
+def workers(config: Config) -> int:
+    """Return the number of workers asked for, or that this process may use."""
+    if config.n_cpus:
+        return config.n_cpus
+    import joblib
+
+    return joblib.cpu_count()

@@ -134,7 +134,7 @@ def _test(
     job: GroupJob, grid: Any, stimuli: Sequence[str], sidecars: Mapping[str, Any], config: Config
 ) -> Any:
     from neurodnn.brain.masks import read_mask
-    from neurodnn.pipeline.subject import workers
+    from neurodnn.pipeline.estimate import workers
     from neurodnn.workflows.searchlight_settings import SearchlightSettings
     from neurodnn.workflows.stimulus_test import group_stimulus_test
 

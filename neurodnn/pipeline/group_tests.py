@@ -33,7 +33,7 @@ def chosen_inferences(config: Config) -> list[str]:
 
 def subjects_test(scores: Any, grid: Any, config: Config, *, what: str) -> SubjectsTest:
     """Return mean, t and corrected p of scores (subject, voxel, reference); `what` for the log."""
-    from neurodnn.pipeline.subject import workers
+    from neurodnn.pipeline.estimate import workers
     from neurodnn.workflows.group_inference import InferenceSettings, correct_group
     from neurodnn.workflows.group_maps import group_maps
 

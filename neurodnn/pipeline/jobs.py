@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from neurodnn.bids import LAYER_ENTITY, MODEL_ENTITY, build_name, parse_name
 from neurodnn.pipeline.config import Config
@@ -188,12 +189,13 @@ class Plan:
     n_images: int = 0
     available_mb: float = 0.0
 
-    def table(self) -> str:
-        """Return the count table that ``check`` prints and every run shows first."""
-        if self.config.level == "group":
-            from neurodnn.pipeline.group_plan import group_table
 
-            return group_table(self)
-        from neurodnn.pipeline.counts import count_table
+class Loaded(NamedTuple):
+    """What the images of one job came to."""
 
-        return count_table(self)
+    patterns: Any
+    residuals: Any
+    mask: Any
+    how_mask: str
+    confounds: str | None
+    glm: str | None

@@ -14,6 +14,7 @@ from pathlib import Path
 from neurodnn._checks import InputError, message
 from neurodnn.bids import WriteError, lock_output, write_derivative
 from neurodnn.pipeline.config import Config
+from neurodnn.pipeline.counts import plan_table
 from neurodnn.pipeline.estimate import MEMORY_SHARE
 from neurodnn.pipeline.jobs import Job, Plan
 from neurodnn.pipeline.logs import LOGGER, Scrubber, open_run_log
@@ -44,7 +45,7 @@ class Outcome:
 def run_plan(plan: Plan, show: Callable[[str], None]) -> int:
     """Run a plan and return the exit code; see `neurodnn.pipeline.run`."""
     config = plan.config
-    show(plan.table())
+    show(plan_table(plan))
     _refuse_faults(plan)
     if config.validate:
         from neurodnn.pipeline.validation import validate
@@ -92,7 +93,7 @@ def _run_participants(plan: Plan) -> int:
         with lock_output(config.output_dir, job.subject):
             pass
     folder = open_run_log(config)
-    LOGGER.debug("%s", plan.table())
+    LOGGER.debug("%s", plan_table(plan))
     if config.clean_workdir and config.work_dir.is_dir():
         shutil.rmtree(config.work_dir)
     outcome = Outcome(skipped=[job.name for job in plan.jobs if job not in todo])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from neurodnn._checks import InputError, message
 from neurodnn.bids import is_done, read_json, read_tsv, write_derivative
 from neurodnn.pipeline.config import Config
-from neurodnn.pipeline.jobs import Job
+from neurodnn.pipeline.estimate import workers
+from neurodnn.pipeline.jobs import Job, Loaded
 from neurodnn.pipeline.logs import LOGGER, collected_warnings, shows_progress
 from neurodnn.pipeline.matching import modelled_names
 from neurodnn.pipeline.presentation import order_entry, order_nuisance
@@ -33,17 +34,6 @@ from neurodnn.pipeline.subject_files import (
     written_paths,
 )
 from neurodnn.pipeline.subject_tests import run_tests
-
-
-class Loaded(NamedTuple):
-    """What the images of one job came to."""
-
-    patterns: Any
-    residuals: Any
-    mask: Any
-    how_mask: str
-    confounds: str | None
-    glm: str | None
 
 
 def is_job_done(job: Job, inputs: str, parameters: str, context: Context) -> bool:
@@ -198,12 +188,3 @@ def _scores(loaded: Loaded, references: Any, nuisance: Any, config: Config) -> A
         semi=config.semi_partial, noise=config.noise, dtype=config.dtype,
         min_share=config.min_share, n_jobs=workers(config), progress=shows_progress(config),
     )  # fmt: skip
-
-
-def workers(config: Config) -> int:
-    """Return the number of workers asked for, or that this process may use."""
-    if config.n_cpus:
-        return config.n_cpus
-    import joblib
-
-    return joblib.cpu_count()

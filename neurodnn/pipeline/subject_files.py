@@ -11,12 +11,11 @@ import numpy as np
 
 from neurodnn.bids import State, derivative_state, sidecar_path, write_derivative
 from neurodnn.pipeline.group_intact import label_hash
-from neurodnn.pipeline.jobs import Job, Reference
+from neurodnn.pipeline.jobs import Job, Loaded, Reference
 from neurodnn.pipeline.logs import LOGGER
 from neurodnn.pipeline.provenance import Context
 
 if TYPE_CHECKING:
-    from neurodnn.pipeline.subject import Loaded
     from neurodnn.pipeline.subject_tests import SubjectTests
 
 

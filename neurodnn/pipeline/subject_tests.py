@@ -6,15 +6,12 @@ What cannot be computed is left out with a reason, never with a traceback.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from neurodnn._checks import DataWarning, InputError
 from neurodnn.pipeline.config import Config
-from neurodnn.pipeline.jobs import Job
+from neurodnn.pipeline.jobs import Job, Loaded
 from neurodnn.pipeline.logs import LOGGER, shows_progress
-
-if TYPE_CHECKING:
-    from neurodnn.pipeline.subject import Loaded
 
 
 class SubjectTests(NamedTuple):
@@ -71,7 +68,7 @@ def reliability_skipped(job: Job, config: Config) -> str:
 
 
 def _label_test(loaded: Loaded, references: Any, nuisance: Any, config: Config) -> Any:
-    from neurodnn.pipeline.subject import workers
+    from neurodnn.pipeline.estimate import workers
     from neurodnn.workflows.searchlight_settings import SearchlightSettings
     from neurodnn.workflows.stimulus_test import subject_stimulus_test
 
@@ -85,7 +82,7 @@ def _label_test(loaded: Loaded, references: Any, nuisance: Any, config: Config) 
 
 def _reliability(loaded: Loaded, config: Config) -> tuple[Any, str]:
     """Return the map, or the reason that came to light on the way; its warnings are its own."""
-    from neurodnn.pipeline.subject import workers
+    from neurodnn.pipeline.estimate import workers
     from neurodnn.workflows.searchlight_settings import SearchlightSettings
     from neurodnn.workflows.split_half import split_half_map
 
