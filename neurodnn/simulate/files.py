@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import nibabel as nib
+import numpy as np
 import pandas as pd
 
 from .. import __version__
