@@ -27,12 +27,13 @@ KINDS = {
     "evokeds": {int(FIFF.FIFFB_EVOKED)},
     "epochs": {int(FIFF.FIFFB_MNE_EPOCHS)},
     "raw": {102, 112, 119},  # raw data, and the same as continuous or with skips
+    "inverse": {int(FIFF.FIFFB_MNE_INVERSE_SOLUTION)},
 }
 
 
 class FifContent(NamedTuple):
-    """``kind`` (``"raw"``, ``"epochs"``, ``"evokeds"``, ``"other"``) and whether the file is a
-    later part of a recording that was split."""
+    """``kind`` (``"raw"``, ``"epochs"``, ``"evokeds"``, ``"inverse"``, ``"other"``) and whether the
+    file is a later part of a recording that was split."""
 
     kind: str
     later_part: bool

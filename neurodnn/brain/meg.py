@@ -214,7 +214,9 @@ def _cut(
     if short:
         fault = f"{short} of {len(table)} epochs reach beyond the recording and are left out"
         warnings.warn(message(where, fault), DataWarning, stacklevel=4)
-    _log.info("%s: %d of %d epochs are kept (%s).", where, len(epochs), len(table), reasons)
+    lost = f" ({reasons})" if reasons else ""
+    name = Path(where).name  # a log is shared; folders name people
+    _log.info("%s: %d of %d epochs are kept%s", name, len(epochs), len(table), lost)
     return drop_bad_channels(epochs, channels=channels, where=where)
 
 

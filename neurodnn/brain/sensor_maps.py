@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mne
 import numpy as np
 import xarray as xr
@@ -18,6 +20,7 @@ _PLANAR = {
     int(FIFF.FIFFV_COIL_VV_PLANAR_T3), int(FIFF.FIFFV_COIL_NM_122),
 }  # fmt: skip
 _IRREGULAR = 1e-3  # of a step
+_SAME_TIME = 1e-6  # s
 
 
 def scores_to_evokeds(
@@ -156,3 +159,55 @@ def _mean_of_pairs(info: mne.Info, values: NDArray, rate: float) -> tuple[mne.In
 def _types_of(info: mne.Info, names: list[str]) -> list[str]:
     types = dict(zip(info["ch_names"], info.get_channel_types(), strict=True))
     return [types[name] for name in names]
+
+
+def mean_evokeds(maps: Sequence[Sequence[mne.Evoked]]) -> list[mne.EvokedArray]:
+    """Return the mean over subjects of their maps on the sensors, one per reference.
+
+    Parameters
+    ----------
+    maps : sequence of sequence of mne.Evoked
+        Of each subject as `scores_to_evokeds` gives them: the same references (comments) and
+        times. Subjects may lack sensors.
+
+    Returns
+    -------
+    list of mne.EvokedArray
+        On the sensors that all subjects have, where the first subject's are: sensors meet by
+        name. NaN in one subject is NaN in the mean.
+
+    Raises
+    ------
+    InputError
+        If subjects differ in references or times, or have no sensor in common.
+
+    Examples
+    --------
+    >>> one, two = (mne.EvokedArray(np.full((2, 3), value), mne.create_info(names, 100.0, "mag"),
+    ...                             comment="conv1") for value, names in
+    ...             ((1.0, ["A", "B"]), (3.0, ["B", "C"])))
+    >>> found = mean_evokeds([[one], [two]])[0]
+    >>> found.ch_names, found.data.tolist()
+    (['B'], [[2.0, 2.0, 2.0]])
+    """
+    first = maps[0]
+    names = [evoked.comment for evoked in first]
+    common = set.intersection(*(set(evoked.ch_names) for own in maps for evoked in own))
+    sensors = [name for name in first[0].ch_names if name in common]
+    if not sensors:
+        raise InputError(message("maps", "subjects have no sensor in common"))
+    for number, own in enumerate(maps):
+        alike = [evoked.comment for evoked in own] == names and all(
+            evoked.times.shape == first[0].times.shape
+            and np.abs(evoked.times - first[0].times).max() <= _SAME_TIME for evoked in own
+        )  # fmt: skip
+        if not alike:
+            fault = f"subject {number + 1} has other references or times than the first"
+            raise InputError(message("maps", fault))
+    rows = [[evoked.data[[evoked.ch_names.index(name) for name in sensors]] for evoked in own]
+            for own in maps]  # fmt: skip
+    mean = xr.DataArray(
+        np.mean(rows, axis=0), dims=("reference", "sensor", "time"),
+        coords={"reference": names, "sensor": sensors, "time": first[0].times},
+    )  # fmt: skip
+    return scores_to_evokeds(mean, first[0].info)

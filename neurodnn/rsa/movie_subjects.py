@@ -10,7 +10,7 @@ import xarray as xr
 from rsatoolbox.rdm import RDMs
 
 from neurodnn._checks import InputError
-from neurodnn.rsa.rdm_movies import check_same_times, one_of_each
+from neurodnn.rsa.rdm_movies import check_same_times, one_of_each, stacked_movies
 
 
 def is_movie(given: object) -> bool:
@@ -72,3 +72,38 @@ def over_subjects(given: object, score: Callable[[Any], xr.DataArray]) -> xr.Dat
             own = np.stack([one[name].values for one in scores])
             joined = joined.assign_coords({name: (("subject", "time"), own)})
     return joined.assign_coords(subject=[str(subject) for subject in subjects])
+
+
+def rdms_by_time(movies: Mapping[str, RDMs]) -> dict[str, RDMs]:
+    """Return the RDMs of all subjects for each time, as `label_permutation_test` takes them.
+
+    Parameters
+    ----------
+    movies : mapping of subject -> RDMs
+        Of the same stimuli and times.
+
+    Returns
+    -------
+    dict
+        Time in words (seconds), rising -> RDMs with one row per subject, sorted by name.
+
+    Raises
+    ------
+    InputError
+        If subjects differ in their times or stimuli.
+
+    Examples
+    --------
+    >>> movie = RDMs(np.ones((2, 6)), rdm_descriptors={"time": [0.1, 0.2]},
+    ...              pattern_descriptors={"stimulus": list("abcd")})
+    >>> found = rdms_by_time({"01": movie, "02": movie})
+    >>> list(found), found["0.1 s"].rdm_descriptors["subject"]
+    (['0.1 s', '0.2 s'], ['01', '02'])
+    """
+    names, times, rows = stacked_movies(movies)
+    subjects = sorted(map(str, movies))
+    return {
+        f"{time!r} s": RDMs(rows[:, place], rdm_descriptors={"subject": subjects},
+                            pattern_descriptors={"stimulus": list(names)})
+        for place, time in enumerate(times)
+    }  # fmt: skip
