@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from .._checks import InputError, check_choice, check_number, message
-from ..bids import read_json, write_atomic
+from ..bids import write_atomic
 from .brain import (
     RADIUS,
     SPACE,
@@ -27,6 +26,8 @@ from .brain import (
 )
 from .files import (
     README,
+    README_MEG,
+    README_MEG_ALONE,
     RESOLUTION,
     TASK,
     image_sidecar,
@@ -37,6 +38,8 @@ from .files import (
     write_shared,
     write_table,
 )
+from .latencies import with_latencies
+from .plan import MARKER, Plan, checked_plan, is_finished, recorded
 from .signals import (
     BASELINE,
     NOISE,
@@ -53,7 +56,6 @@ EFFECT = 0.03  # planted response, standard deviation over stimuli, as a share o
 BETA_NOISE = 0.3  # standard deviation of an estimate's noise where the planted one is 1
 _PICTURES = 1_000  # added to the seed: never the pictures that the embedded network was trained on
 _STAGES = ("responses", "events", "noise", "confounds", "nuisance")
-_MARKER = Path("code") / "simulation.json"
 
 
 class Brain(NamedTuple):
@@ -63,19 +65,6 @@ class Brain(NamedTuple):
     names: list[str]
     correlations: dict[str, np.ndarray]
     places: pd.DataFrame
-
-
-class Plan(NamedTuple):
-    """What was asked for; it stands in ``code/simulation.json``."""
-
-    n_subjects: int
-    n_stimuli: int
-    n_runs: int
-    network: str
-    layers: tuple[str, ...] | None
-    voxel_size: tuple[float, ...]
-    seed: int
-    kind: str
 
 
 def simulate_dataset(
@@ -89,6 +78,7 @@ def simulate_dataset(
     voxel_size: Sequence[float] = (4.0, 4.0, 5.0),
     seed: int = 0,
     kind: str = "bold",
+    modalities: Sequence[str] = ("fmri",),
 ) -> pd.DataFrame:
     """Return where which layer was planted, after writing a BIDS data set that holds it.
 
@@ -121,11 +111,17 @@ def simulate_dataset(
         ``"bold"``: raw BOLD, events, and derivatives/fmriprep with masks and confounds.
         ``"betas"``: derivatives/betas with one estimate per stimulus and run instead: quick,
         for tests.
+    modalities : sequence of {"fmri", "meg"}
+        What is measured of these subjects. MEG (`neurodnn.simulate.meg`): 306 sensors, every
+        picture five times a run, the layers one after another in patches of cortex at the same
+        places, and derivatives/mne with inverse operators. The files of fMRI are the same with
+        and without it, but for the tables that say what was planted.
 
     Returns
     -------
     pandas.DataFrame
-        ``layer, place, hemisphere, x, y, z, radius`` (mm); also written as code/planted.tsv.
+        ``layer, place, hemisphere, x, y, z, radius`` (mm), and with MEG ``latency`` (s, when
+        the layer is most active); also written as code/planted.tsv.
 
     Raises
     ------
@@ -141,61 +137,37 @@ def simulate_dataset(
     ...     sorted(path.name for path in Path(folder).iterdir())  # doctest: +ELLIPSIS
     ['README', 'code', 'dataset_description.json', 'derivatives', 'participants.json', ...]
     """
-    plan = _checked_plan(n_subjects, n_stimuli, n_runs, network, layers, voxel_size, seed, kind)
+    plan = checked_plan(Plan(n_subjects, n_stimuli, n_runs, network, layers, voxel_size, seed,
+                             kind, modalities))  # fmt: skip
     root = Path(directory).expanduser()
-    if _is_finished(root, plan):
+    if is_finished(root, plan):
         return _read_places(root)
-    write_json(root / _MARKER, {**_recorded(plan), "Finished": False})
+    write_json(root / MARKER, {**recorded(plan), "Finished": False})
     names = draw_stimuli(root / "stimuli", n_stimuli, seed + _PICTURES)
     correlations = layer_correlations(network, plan.layers, root / "stimuli", names)
-    brain = Brain(template_mask(voxel_size), names, correlations, planted_places(correlations))
+    places = planted_places(correlations)
+    if "meg" in plan.modalities:
+        places = with_latencies(places)
+    brain = Brain(template_mask(voxel_size), names, correlations, places)
     _write_shared(root, plan, brain)
-    for subject in range(1, n_subjects + 1):
-        responses = planted_responses(correlations, brain.mask, brain.places,
-                                      _generator(seed, "responses", subject))  # fmt: skip
-        for run in range(1, n_runs + 1):
-            write = _write_bold_run if kind == "bold" else _write_beta_run
-            write(root, brain, responses, subject, run, seed)
-    write_json(root / _MARKER, {**_recorded(plan), "Finished": True})
+    if "fmri" in plan.modalities:
+        _write_fmri(root, plan, brain)
+    if "meg" in plan.modalities:
+        # MNE stays out of this module's imports: fMRI alone needs none of it.
+        from .meg import write_meg
+
+        write_meg(root, names, correlations, places, n_subjects, n_runs, seed)
+    write_json(root / MARKER, {**recorded(plan), "Finished": True})
     return brain.places
 
 
-def _checked_plan(
-    n_subjects: int, n_stimuli: int, n_runs: int, network: str,
-    layers: Sequence[str] | None, voxel_size: Sequence[float], seed: int, kind: str,
-) -> Plan:  # fmt: skip
-    check_number("n_subjects", n_subjects, minimum=1, maximum=99)
-    check_number("n_stimuli", n_stimuli, minimum=4, maximum=200)
-    check_number("n_runs", n_runs, minimum=1, maximum=20)
-    check_number("seed", seed, minimum=0)
-    check_choice("kind", kind, ("bold", "betas"))
-    if len(voxel_size) != 3:
-        raise InputError(message("voxel_size", "needs three edges in mm", got=voxel_size))
-    chosen = None if layers is None else tuple(layers)
-    edges = tuple(float(edge) for edge in voxel_size)
-    return Plan(int(n_subjects), int(n_stimuli), int(n_runs), str(network), chosen, edges,
-                int(seed), kind)  # fmt: skip
-
-
-def _recorded(plan: Plan) -> dict:
-    return {**plan._asdict(), "neurodnn": __version__}
-
-
-def _is_finished(root: Path, plan: Plan) -> bool:
-    """Return whether this very simulation is there whole; refuse a folder of anything else."""
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return False
-    marker = root / _MARKER
-    found = read_json(marker) if marker.is_file() else {}
-    finished = found.pop("Finished", False)
-    wanted = _recorded(plan)
-    wanted.update(layers=None if plan.layers is None else list(plan.layers),
-                  voxel_size=list(plan.voxel_size))  # fmt: skip
-    if found != wanted:
-        what = "holds a simulation of other parameters" if found else "is not empty"
-        raise InputError(message(str(root), what, allowed="an empty or new folder",
-                                 remedy="Choose another folder."))  # fmt: skip
-    return bool(finished)
+def _write_fmri(root: Path, plan: Plan, brain: Brain) -> None:
+    write = _write_bold_run if plan.kind == "bold" else _write_beta_run
+    for subject in range(1, plan.n_subjects + 1):
+        responses = planted_responses(brain.correlations, brain.mask, brain.places,
+                                      _generator(plan.seed, "responses", subject))  # fmt: skip
+        for run in range(1, plan.n_runs + 1):
+            write(root, brain, responses, subject, run, plan.seed)
 
 
 def _read_places(root: Path) -> pd.DataFrame:
@@ -209,13 +181,20 @@ def _generator(seed: int, stage: str, subject: int = 0, run: int = 0) -> np.rand
 
 
 def _write_shared(root: Path, plan: Plan, brain: Brain) -> None:
-    folders = {"bold": {"fmriprep": "Simulated preprocessed images"},
-               "betas": {"betas": "Simulated responses to single pictures"}}  # fmt: skip
-    write_descriptions(root, folders[plan.kind])
-    write_shared(root, plan.n_subjects, TR if plan.kind == "bold" else None)
+    fmri, meg = ("fmri" in plan.modalities), ("meg" in plan.modalities)
+    folders = {}
+    if fmri and plan.kind == "bold":
+        folders["fmriprep"] = "Simulated preprocessed images"
+    elif fmri:
+        folders["betas"] = "Simulated responses to single pictures"
+    if meg:
+        folders["mne"] = "Inverse operators of the simulated MEG"
+    write_descriptions(root, folders)
+    write_shared(root, plan.n_subjects, TR if fmri and plan.kind == "bold" else None, meg=meg)
     write_table(root / "code" / "planted.tsv", brain.places)
-    text = README.format(version=__version__, n_stimuli=plan.n_stimuli, radius=RADIUS,
-                         network=plan.network)  # fmt: skip
+    text = (README if fmri else README_MEG_ALONE).format(
+        version=__version__, n_stimuli=plan.n_stimuli, radius=RADIUS, network=plan.network)
+    text += README_MEG if meg else ""
     write_atomic(root / "README", text.encode())
 
 

@@ -34,6 +34,24 @@ the same run hold the same values, and are one file under two names where the fi
 The brain mask comes from the MNI ICBM 152 2009a symmetric template that nilearn ships.
 """
 
+README_MEG_ALONE = """\
+A simulated data set, made by neurodnn {version}. No person was measured.
+
+Each subject looks at {n_stimuli} drawn pictures. What is planted are layers of the network
+{network}; code/planted.tsv says which stands where, in mm, and when it is active, in s.
+"""
+
+README_MEG = """
+The same subjects look at the same pictures in a magnetoencephalograph of 306 sensors, whose
+positions and coils are MNE's canonical ones of a Neuromag. Each layer lives in patches of 15 mm
+of the cortex of fsaverage around its place in either hemisphere, and is active for 80 ms around
+its latency (code/planted.tsv, in s). A head is a sphere that conducts; all subjects share the
+cortex of fsaverage, as nilearn ships it, and differ in how the head lies in the helmet. On top
+come noise of the sensors, activity all over the cortex with a spectrum of 1/f, and alpha rhythms.
+Channels that channels.tsv calls bad hold garbage. derivatives/mne holds an inverse operator of
+each subject, its noise covariance taken from the tenth of a second before every picture.
+"""
+
 
 def write_json(path: Path, content: dict) -> None:
     """Write an object as JSON, whole or not at all.
@@ -169,10 +187,11 @@ def write_descriptions(root: Path, folders: dict[str, str]) -> None:
         write_atomic(root / "derivatives" / name / "README", f"{description}.\n".encode())
         # Tables that the laboratories all write and the standard does not know yet.
         ignored = b"*_timeseries.*\n*_statmap.*\n"
+        ignored += b"*_inv.fif\n" if name == "mne" else b""
         write_atomic(root / "derivatives" / name / ".bidsignore", ignored)
 
 
-def write_shared(root: Path, n_subjects: int, tr: float | None) -> None:
+def write_shared(root: Path, n_subjects: int, tr: float | None, *, meg: bool = False) -> None:
     """Write what all subjects share: participants, and sidecars of the task.
 
     Parameters
@@ -183,6 +202,8 @@ def write_shared(root: Path, n_subjects: int, tr: float | None) -> None:
         Subjects 01, 02, ...
     tr : float or None
         Seconds between volumes; None if there are no time courses, and so no sidecar of theirs.
+    meg : bool
+        Whether there are events of MEG, which have one more column.
 
     Examples
     --------
@@ -204,6 +225,7 @@ def write_shared(root: Path, n_subjects: int, tr: float | None) -> None:
     write_json(root / f"task-{TASK}_events.json", {
         "trial_type": {"Description": "Name of the picture"},
         "stim_file": {"Description": "The picture, below stimuli/"},
+        **({"sample": {"Description": "Of the recording's file, from 0"}} if meg else {}),
         "StimulusPresentation": {"SoftwareName": "neurodnn", "SoftwareVersion": __version__},
     })  # fmt: skip
 
