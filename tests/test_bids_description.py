@@ -163,5 +163,5 @@ def test_links_of_earlier_runs_stay(tmp_path):
 def test_what_is_ignored_is_what_the_design_lists():
     assert BIDSIGNORE.split() == (
         "*.html figures group models *_statmap.* *_rdm.* *_timeseries.* *_unit.* *_ave.* *.stc "
-        "*_scores.* *_clusters.*"
+        "*_scores.* *_clusters.* *_mesh.*"
     ).split()

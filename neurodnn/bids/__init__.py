@@ -2,6 +2,8 @@
 
 from .derivatives import (
     State,
+    content_hash,
+    data_files,
     derivative_state,
     inherited_fields,
     is_done,
@@ -41,6 +43,8 @@ __all__ = [
     "build_name",
     "check_label",
     "check_unique_labels",
+    "content_hash",
+    "data_files",
     "dataset_description",
     "derivative_state",
     "find_bids_files",

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from .._checks import DataWarning, InputError, message
+from .mne_files import HEMISPHERES, stc_bytes, stc_pair
 from .paths import user_path
-from .serialize import json_bytes, to_bytes
+from .serialize import ancestors_of, json_bytes, to_bytes
 from .text import read_json
-from .writing import sha256_file, write_atomic, write_together
+from .writing import sha256_file, write_together
 
 _ENDINGS = (".nii.gz", ".func.gii", ".surf.gii", ".shape.gii", ".label.gii", ".tsv.gz")
 
@@ -43,7 +44,8 @@ def sidecar_path(path: str | Path) -> Path:
     Parameters
     ----------
     path : path
-        A data file; of endings with two dots (``.nii.gz``) both go.
+        A data file; of endings with two dots (``.nii.gz``) both go. The two files of a source
+        map (``-lh.stc``, ``-rh.stc``) have one sidecar.
 
     Examples
     --------
@@ -51,10 +53,55 @@ def sidecar_path(path: str | Path) -> Path:
     'sub-01_desc-searchlight_statmap.json'
     """
     path = Path(path)
+    if path.suffix == ".stc":
+        return stc_pair(path)[0].with_name(stc_pair(path)[0].name.removesuffix("-lh.stc") + ".json")
     for ending in _ENDINGS:
         if path.name.endswith(ending):
             return path.with_name(path.name.removesuffix(ending) + ".json")
     return path.with_name(path.name.removesuffix(path.suffix) + ".json")
+
+
+def data_files(path: str | Path) -> list[Path]:
+    """Return the files that make up a derivative: the path itself, or the pair of a source map.
+
+    Parameters
+    ----------
+    path : path
+        ``..._statmap.stc`` stands for ``..._statmap-lh.stc`` and ``-rh.stc``.
+
+    Examples
+    --------
+    >>> [each.name for each in data_files("a_statmap.stc")], data_files("a.tsv")[0].name
+    (['a_statmap-lh.stc', 'a_statmap-rh.stc'], 'a.tsv')
+    """
+    path = Path(path)
+    return list(stc_pair(path)) if path.suffix == ".stc" else [path]
+
+
+def content_hash(path: str | Path) -> str | dict[str, str]:
+    """Return the sha256 of a derivative's data, by hemisphere for a pair of source maps.
+
+    Parameters
+    ----------
+    path : path
+        As of `data_files`; the files must be there.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for side in ("lh", "rh"):
+    ...         _ = Path(folder, f"a_statmap-{side}.stc").write_bytes(b"")
+    ...     sorted(content_hash(Path(folder, "a_statmap.stc")))
+    ['lh', 'rh']
+    """
+    hashes = [sha256_file(each) for each in data_files(path)]
+    return hashes[0] if len(hashes) == 1 else dict(zip(HEMISPHERES, hashes, strict=True))
 
 
 def derivative_state(
@@ -76,7 +123,7 @@ def derivative_state(
     """
     path = user_path(path)
     side = sidecar_path(path)
-    if not path.exists() or not side.exists():
+    if not all(each.exists() for each in data_files(path)) or not side.exists():
         return State.ABSENT
     try:
         sidecar = read_json(side)
@@ -84,7 +131,7 @@ def derivative_state(
         return State.DAMAGED
     if "SHA256" not in sidecar:
         return State.FOREIGN
-    if sidecar["SHA256"] != sha256_file(path):
+    if sidecar["SHA256"] != content_hash(path):
         return State.DAMAGED
     same = (sidecar.get("InputHash"), sidecar.get("ParameterHash")) == (input_hash, parameter_hash)
     return State.DONE if same else State.OTHER
@@ -163,8 +210,9 @@ def write_derivative(
         The final name. Missing folders are made.
     obj : object
         nibabel NIfTI image (``.nii.gz``) or GIFTI image (``.func.gii``), rsatoolbox ``RDMs``
-        (``.h5``), DataFrame (``.tsv``), matplotlib Figure (``.png``, ``.svg``), str (``.html``,
-        ``.md``, ``.txt``) or dict (``.json``).
+        (``.h5``), list of MNE Evoked (``_ave.fif``), MNE SourceEstimate (``.stc``, a pair of
+        files with one sidecar), DataFrame (``.tsv``), matplotlib Figure (``.png``, ``.svg``),
+        str (``.html``, ``.md``, ``.txt``) or dict (``.json``).
     sidecar : mapping, optional
         Keys of the JSON sidecar; ``InputHash`` and ``ParameterHash`` make it resumable. Without
         one, only the data are written and a file of that name is replaced: for pages, pictures
@@ -177,7 +225,7 @@ def write_derivative(
     Returns
     -------
     str
-        sha256 of the data file's bytes.
+        sha256 of the data file's bytes; of a pair, of both one after the other.
 
     Raises
     ------
@@ -198,22 +246,36 @@ def write_derivative(
     True
     """
     path = user_path(path)
-    content = to_bytes(obj, path)
+    contents = _contents(obj, path)
+    whole = hashlib.sha256(b"".join(contents.values())).hexdigest()
+    files = [(name, content, None) for name, content in contents.items()]
     if sidecar is None:
-        return write_atomic(path, content)
+        write_together(files)
+        return whole
     if path.suffix == ".json":
         raise InputError(message(str(path), "a JSON file can have no sidecar of its own"))
     input_hash, parameter_hash = sidecar.get("InputHash"), sidecar.get("ParameterHash")
-    digest = hashlib.sha256(content).hexdigest()
+    digests = [hashlib.sha256(content).hexdigest() for content in contents.values()]
+    digest = digests[0] if len(digests) == 1 else dict(zip(HEMISPHERES, digests, strict=True))
     state = derivative_state(path, input_hash, parameter_hash)
     if state is State.DONE and not overwrite:
         if read_json(sidecar_path(path))["SHA256"] == digest:
-            return digest  # nothing to do; the file's date stays
+            return whole  # nothing to do; the file's date stays
         state = State.OTHER
     _judge(state, path, overwrite)
     side = json_bytes({**sidecar, "SHA256": digest})
-    write_together([(sidecar_path(path), side, None), (path, content, None)])
-    return digest
+    write_together([(sidecar_path(path), side, None), *files])
+    return whole
+
+
+def _contents(obj: object, path: Path) -> dict[Path, bytes]:
+    """Return the bytes of each data file."""
+    if "mne.SourceEstimate" not in ancestors_of(obj):
+        return {path: to_bytes(obj, path)}
+    if path.suffix != ".stc":
+        fault = "is no file name for a source estimate"
+        raise InputError(message(path.name, fault, allowed=".stc"))
+    return dict(zip(data_files(path), stc_bytes(obj).values(), strict=True))
 
 
 def inherited_fields(sidecar: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _NAME = "neurodnn results"
 BIDSIGNORE = "\n".join(
     (
         "*.html", "figures", "group", "models", "*_statmap.*", "*_rdm.*", "*_timeseries.*",
-        "*_unit.*", "*_ave.*", "*.stc", "*_scores.*", "*_clusters.*", "",
+        "*_unit.*", "*_ave.*", "*.stc", "*_scores.*", "*_clusters.*", "*_mesh.*", "",
     )
 )  # fmt: skip
 
@@ -35,6 +35,8 @@ activity around each place of the brain.
 - `index.html` and `sub-*.html`: reports, to be opened in any browser
 - `sub-*/func/`: maps per subject and layer, and the patterns that were analysed (one volume per
   stimulus; see the JSON file); `sub-*/figures/`: pictures, viewers, summaries
+- `sub-*/meg/` (or `eeg/`): dissimilarity matrices in time (`_rdm.h5`), time courses per model
+  (`_timeseries.tsv`), sensor maps (`_ave.fif`) and source maps (`-lh.stc`, `-rh.stc`)
 - `group/`: maps over subjects, corrected p of each test, tables of clusters
 - `models/`: dissimilarity matrices of each network layer, with no subject in them
 - `stimuli/`: the stimulus table that was used

@@ -14,12 +14,14 @@ import numpy as np
 
 from .._checks import InputError, message
 from .containers import image_bytes, rdms_bytes, surface_bytes
+from .mne_files import evokeds_bytes
 
 #: File endings that each kind of object may take; the longest match counts.
 ENDINGS = {
     "image": (".nii.gz",),
     "surface": (".func.gii", ".surf.gii", ".shape.gii", ".label.gii", ".gii"),
     "RDMs": (".h5", ".hdf5"),
+    "evokeds": ("_ave.fif", "-ave.fif"),
     "table": (".tsv",),
     "object": (".json",),
     "text": (".html", ".md", ".txt", ".bib", ".toml", ".svg", ".bidsignore", "README"),
@@ -34,8 +36,8 @@ def to_bytes(obj: object, path: str | PurePath) -> bytes:
     ----------
     obj : object
         nibabel NIfTI image (``.nii.gz``) or GIFTI image (``.gii``), rsatoolbox ``RDMs``
-        (``.h5``), DataFrame (``.tsv``), dict (``.json``), matplotlib Figure (``.png``,
-        ``.svg``), str (``.html``, ``.md``, ``.txt`` ...).
+        (``.h5``), list of MNE Evoked (``_ave.fif``), DataFrame (``.tsv``), dict (``.json``),
+        matplotlib Figure (``.png``, ``.svg``), str (``.html``, ``.md``, ``.txt`` ...).
     path : path
         Its ending must fit the object.
 
@@ -58,6 +60,7 @@ def to_bytes(obj: object, path: str | PurePath) -> bytes:
         "image": image_bytes,
         "surface": surface_bytes,
         "RDMs": rdms_bytes,
+        "evokeds": evokeds_bytes,
         "table": table_bytes,
         "object": json_bytes,
         "text": lambda text: str(text).encode("utf-8"),
@@ -68,7 +71,7 @@ def to_bytes(obj: object, path: str | PurePath) -> bytes:
 
 def _kind(obj: object) -> str:
     """The kind of `obj`, told by its ancestors' names so that no library is loaded for it."""
-    ancestors = {f"{each.__module__.split('.')[0]}.{each.__name__}" for each in type(obj).__mro__}
+    ancestors = ancestors_of(obj)
     for ancestor, kind in (
         ("nibabel.Nifti1Pair", "image"),
         ("nibabel.GiftiImage", "surface"),
@@ -82,8 +85,25 @@ def _kind(obj: object) -> str:
         return "object"
     if isinstance(obj, str):
         return "text"
-    allowed = "NIfTI or GIFTI image, RDMs, DataFrame, dict, Figure, str"
+    if isinstance(obj, list) and obj and all("mne.Evoked" in ancestors_of(each) for each in obj):
+        return "evokeds"
+    allowed = "NIfTI or GIFTI image, RDMs, Evokeds, DataFrame, dict, Figure, str"
     raise InputError(message("obj", "cannot be written", got=type(obj).__name__, allowed=allowed))
+
+
+def ancestors_of(obj: object) -> set[str]:
+    """Return the classes of `obj` as ``package.Name``, known without loading any package.
+
+    Parameters
+    ----------
+    obj : object
+
+    Examples
+    --------
+    >>> "builtins.object" in ancestors_of({})
+    True
+    """
+    return {f"{each.__module__.split('.')[0]}.{each.__name__}" for each in type(obj).__mro__}
 
 
 def table_bytes(table: Any) -> bytes:
