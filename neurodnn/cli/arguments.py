@@ -13,10 +13,10 @@ from neurodnn.pipeline.options import ALIASES, OPTIONS, Option
 SUBCOMMANDS = ("check", "demo", "layers", "report")
 
 _DESCRIPTION = """\
-Layer-wise searchlight maps of a BIDS data set: which layers of a deep network, or which RDMs of
-your own, account for which part of the brain.
+Layer-wise maps of a BIDS data set in space (fMRI) and time (MEG, EEG): which layers of a deep
+network, or which RDMs of your own, account for which part of the brain, and when.
 
-  neurodnn BIDS_DIR OUTPUT_DIR participant   one map per subject and layer, with p over stimuli
+  neurodnn BIDS_DIR OUTPUT_DIR participant   maps and time courses per subject and layer
   neurodnn BIDS_DIR OUTPUT_DIR group         mean, t, corrected p over subjects and over stimuli,
                                              clusters, noise ceilings
   neurodnn check BIDS_DIR                    what would run, and every fault found
@@ -52,11 +52,13 @@ class Parser(argparse.ArgumentParser):
 
 def with_dashes(argv: list[str]) -> list[str]:
     """Return the arguments with ``--n_cpus`` spelled ``--n-cpus``, as other BIDS Apps allow."""
-    spelled = []
+    spelled: list[str] = []
     for word in argv:
         name, equals, value = word.partition("=")
         if name.startswith("--"):
             word = name.replace("_", "-") + equals + value
+        elif spelled and spelled[-1] == "--baseline":
+            word = f"{spelled.pop()}={word}"  # -0.1:0 would be taken for an option
         spelled.append(word)
     return spelled
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from neurodnn._checks import InputError, check_choice, check_number, closest, message
-from neurodnn.pipeline.options import BY_FIELD, Option
+from neurodnn._checks import InputError, check_choice, closest, message
+from neurodnn.pipeline.config_checks import check_together
+from neurodnn.pipeline.converting import absolute, convert
+from neurodnn.pipeline.options import BY_FIELD
 from neurodnn.pipeline.toml import read_toml
 
 
@@ -23,6 +24,7 @@ class Config:
     bids_dir: Path
     output_dir: Path | None
     level: str = "participant"
+    workflow: tuple[str, ...] = ()
     network: str = "alexnet"
     weights: Path | None = None
     trust_checkpoint: str | None = None
@@ -56,6 +58,24 @@ class Config:
     hrf: str = "glover"
     noise_model: str = "ar1"
     estimate: str = "beta"
+    sensors: str = "meg"
+    tmin: float = -0.1
+    tmax: float = 0.8
+    baseline: str = "start:0"
+    low_pass: float | None = None
+    resample: float | None = None
+    bad_channels: str = "drop"
+    time_window: float = 0.02
+    time_step: float | None = None
+    meg_metric: str = "correlation"
+    meg_noise: str = "none"
+    pseudo_trials: int = 5
+    decoding_repeats: int = 100
+    sensor_radius: float = 40.0
+    source_radius: float = 20.0
+    source_method: str = "dSPM"
+    snr: float = 3.0
+    n_bootstrap: int = 10_000
     label_permutations: int = 1000
     n_permutations: int = 10_000
     tail: str = "two-sided"
@@ -118,20 +138,20 @@ def make_config(
     given = {_field(name, "option"): value for name, value in (given or {}).items()}
     values: dict[str, object] = {}
     if given.get("config_file"):
-        path = _absolute(given["config_file"], here)
+        path = absolute(given["config_file"], here)
         for name, value in read_toml(path).items():
             field = _field(name, path.name)
-            values[field] = _convert(BY_FIELD[field], value, path.parent, path.name)
+            values[field] = convert(BY_FIELD[field], value, path.parent, path.name)
     for field, value in given.items():
-        values[field] = _convert(BY_FIELD[field], value, here, "--" + BY_FIELD[field].name)
-    values.setdefault("work_dir", _absolute("work", here))
+        values[field] = convert(BY_FIELD[field], value, here, "--" + BY_FIELD[field].name)
+    values.setdefault("work_dir", absolute("work", here))
     config = Config(
-        bids_dir=_absolute(bids_dir, here),
-        output_dir=None if output_dir is None else _absolute(output_dir, here),
+        bids_dir=absolute(bids_dir, here),
+        output_dir=None if output_dir is None else absolute(output_dir, here),
         level=check_choice("analysis_level", level, ("participant", "group")),
         **values,
     )
-    _check_together(config)
+    check_together(config)
     return config
 
 
@@ -176,119 +196,8 @@ def _field(name: str, where: str) -> str:
     raise InputError(message(where, f"{name!r} is not an option", remedy=remedy))
 
 
-def _convert(option: Option, value: object, folder: Path, where: str) -> object:
-    """Return the value in the option's type; a wrong type names file, option and value."""
-    label = f"{where}: {option.name}" if not where.startswith("--") else where
-    if value is None:
-        return None
-    if option.kind == "flag":
-        if not isinstance(value, bool):
-            raise InputError(message(label, "must be true or false", got=value))
-        return value
-    if option.kind in ("int", "number"):
-        return _convert_number(option, value, label)
-    if option.kind == "pairs":
-        return _convert_pairs(value, folder, label)
-    if option.kind in ("texts", "paths"):
-        items = [value] if isinstance(value, str | Path) else value
-        if not isinstance(items, list | tuple):
-            raise InputError(message(label, "must be a list of texts", got=value))
-        single = option._replace(kind=option.kind[:-1])
-        return tuple(_convert(single, item, folder, where) for item in items)
-    if not isinstance(value, str | Path) or not str(value).strip():
-        raise InputError(message(label, "must be a text that is not empty", got=value))
-    if option.kind == "path":
-        return _absolute(value, folder)
-    if option.choices:
-        return check_choice(label.lstrip("-"), value, option.choices)
-    # a network may be a file of the user's: ~/my_model.py:build
-    return os.path.expanduser(str(value)) if option.name == "network" else str(value)
-
-
-def _convert_number(option: Option, value: object, label: str) -> float | int:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InputError(message(label, "must be a number", got=value))
-    minimum = -float("inf") if option.minimum is None else option.minimum
-    number = check_number(label, value, minimum=minimum, strict=option.strict)
-    if option.kind == "number":
-        return number
-    if number != int(number):
-        raise InputError(message(label, "must be a whole number", got=value))
-    if option.choices:
-        check_choice(label.lstrip("-"), str(int(number)), option.choices)
-    return int(number)
-
-
-def _convert_pairs(value: object, folder: Path, label: str) -> tuple[tuple[str, Path], ...]:
-    if isinstance(value, Mapping):
-        pairs = [(str(name), path) for name, path in value.items()]
-    else:
-        items = [value] if isinstance(value, str) else list(value)
-        pairs = [tuple(str(item).split("=", 1)) for item in items]
-    for pair in pairs:
-        if len(pair) != 2 or not str(pair[1]).strip():
-            raise InputError(
-                message(label, "must be NAME=PATH", got="=".join(map(str, pair)),
-                        allowed="fmriprep=PATH, betas=PATH")
-            )  # fmt: skip
-        check_choice(label.lstrip("-"), pair[0], ("fmriprep", "betas"))
-    return tuple((name, _absolute(path, folder)) for name, path in pairs)
-
-
-def _absolute(path: object, folder: Path) -> Path:
-    text = os.path.expanduser(str(path))
-    # normalised by hand: resolve() would follow the links by which annexed data sets work
-    return Path(os.path.normpath(os.path.join(folder, text)))
-
-
 def _working_directory() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:  # the folder was deleted under us; absolute paths still work
         return Path("/")
-
-
-def _check_inference(config: Config) -> None:
-    if config.cluster_threshold >= 1:
-        raise InputError(message("--cluster-threshold", "is a p value",
-                                 got=config.cluster_threshold, allowed="0 to 1"))  # fmt: skip
-    if 0 < config.label_permutations < 20:
-        remedy = "Fewer cannot reach p <= .05."
-        raise InputError(message("--label-permutations", "is too small",
-                                 got=config.label_permutations, allowed="0, or at least 20",
-                                 remedy=remedy))  # fmt: skip
-    held = config.nuisance_rdms or config.nuisance_order
-    if config.semi_partial and not held:
-        raise InputError(message("--semi-partial", "has nothing to take out",
-                                 remedy="Give --nuisance-rdms or --nuisance-order."))  # fmt: skip
-    if held and config.compare not in ("spearman", "pearson"):
-        option = "--nuisance-rdms" if config.nuisance_rdms else "--nuisance-order"
-        raise InputError(message("--compare", f"has no partial form for {option}",
-                                 got=config.compare, allowed="spearman, pearson"))  # fmt: skip
-    if config.noise == "per-fold" and config.metric != "crossnobis":
-        raise InputError(message("--noise", "per-fold belongs to --metric crossnobis",
-                                 got=f"--metric {config.metric}"))  # fmt: skip
-    for text in config.contrast:
-        if " - " not in text:
-            remedy = "Write 'A - B', with blanks round the minus sign."
-            raise InputError(message("--contrast", "is no difference", got=text, remedy=remedy))
-
-
-def _check_together(config: Config) -> None:
-    if config.level != "group" and config.network == "none" and not config.reference_rdms:
-        raise InputError(
-            message("--network", "is none and no --reference-rdms are given", got="none",
-                    remedy="Give a network, your own RDMs, or both.")
-        )  # fmt: skip
-    _check_inference(config)
-    if config.min_share > 1:
-        raise InputError(message("--min-share", "is a share", got=config.min_share,
-                                 allowed="0 to 1"))  # fmt: skip
-    if config.output_dir is None:
-        return
-    for name, folder in (("work-dir", config.work_dir), ("BIDS_DIR", config.bids_dir)):
-        if folder.is_relative_to(config.output_dir):
-            raise InputError(
-                message(f"{name}", "lies inside OUTPUT_DIR", got=str(folder),
-                        remedy="Choose a folder outside it.")
-            )  # fmt: skip

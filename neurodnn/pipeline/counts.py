@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from neurodnn.pipeline.config import option_value
+from neurodnn.pipeline.meg_jobs import MegJob
 
 if TYPE_CHECKING:
     from neurodnn.pipeline.jobs import Job, Plan
@@ -25,17 +26,24 @@ def plan_table(plan: Plan) -> str:
 def count_table(plan: Plan) -> str:
     """Return the table as text: one line per job, then what is compared and the resources."""
     config = plan.config
-    rows = [["subject", "task", "space", "kind", "runs", "volumes with a stimulus", "mask",
-             "stimuli", "memory", "time"]]  # fmt: skip
-    rows += [_row(job) for job in plan.jobs]
+    meg = [job for job in plan.jobs if isinstance(job, MegJob)]
+    rows = [["subject", "task", "space", "kind", "runs", "trials with a stimulus" if meg else
+             "volumes with a stimulus", "mask", "stimuli", "memory", "time"]]  # fmt: skip
+    rows += [_meg_row(job) if isinstance(job, MegJob) else _row(job) for job in plan.jobs]
     rows += [[f"sub-{label}", "", "", "none", "", "", "", "", "", ""]
              for label, _ in plan.skipped]  # fmt: skip
+    if meg:
+        for row, modality in zip(rows, ["modality", *map(_modality, plan.jobs)], strict=False):
+            row.insert(2, modality)
+        for row in rows[1 + len(plan.jobs) :]:
+            row.insert(2, "")
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
     lines += [f"sub-{label}: {reason}" for label, reason in plan.skipped]
+    lines += plan.left_out
     lines += _stimulus_lines(plan)
     lines += _reference_lines(plan)
     if plan.jobs and config.level == "participant":
@@ -45,8 +53,9 @@ def count_table(plan: Plan) -> str:
             f"{_duration(sum(job.seconds for job in plan.jobs))} for {len(plan.jobs)} jobs"
         )
         kept = sum(job.disk_mb for job in plan.jobs)
-        lines.append(f"on disk: about {kept:,.0f} MB of patterns are kept for the group level")
-    notes = [*plan.notes, *(f"{job.name}: {note}" for job in plan.jobs for note in job.notes)]
+        if kept or not meg:
+            lines.append(f"on disk: about {kept:,.0f} MB of patterns are kept for the group level")
+    notes = [*plan.notes, *_job_notes(plan)]
     lines += [f"warning: {note}" for note in notes[:_SHOWN_NOTES]]
     if len(notes) > _SHOWN_NOTES:
         lines.append(f"warning: {len(notes) - _SHOWN_NOTES} more, in the log and the reports")
@@ -72,6 +81,33 @@ def _row(job: Job) -> list[str]:
         f"{job.memory_mb:,.0f} MB",
         _duration(job.seconds),
     ]
+
+
+def _job_notes(plan: Plan) -> list[str]:
+    """Notes of all jobs; two jobs of the same recordings say the same once."""
+    told: dict[tuple[str, str], str] = {}
+    for job in plan.jobs:
+        for note in job.notes:
+            told.setdefault((job.subject, note), f"{job.name}: {note}")
+    return list(told.values())
+
+
+def _modality(job: Job | MegJob) -> str:
+    return job.datatype if isinstance(job, MegJob) else "fmri"
+
+
+def _meg_row(job: MegJob) -> list[str]:
+    """Return a row of a job of MEG or EEG: whole epochs stand for volumes."""
+    used = sum(count for run in job.runs for name, count in run.counts.items()
+               if name in job.stimuli)  # fmt: skip
+    space = f"{len(job.runs[0].sensors)} sensors"
+    if job.source is not None:
+        space = "sources" if job.source.inverse else "sources (forward)"
+    return [
+        f"sub-{job.subject}" + (f" ses-{job.session}" if job.session else ""), job.task or "",
+        space, f"{job.n_times} windows", str(len(job.runs)), str(used), "",
+        str(len(job.stimuli)), f"{job.memory_mb:,.0f} MB", _duration(job.seconds),
+    ]  # fmt: skip
 
 
 def _stimulus_lines(plan: Plan) -> list[str]:

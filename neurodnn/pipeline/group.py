@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,8 @@ from neurodnn.pipeline.logs import (
     open_run_log,
     software_versions,
 )
+from neurodnn.pipeline.meg_group import hashes_of, is_tested, run_meg
+from neurodnn.pipeline.meg_group_plan import MegGroupJob
 from neurodnn.pipeline.resume import hash_of, parameter_hash
 
 #: Options of the group level: they shape its numbers and stand in its summary.
@@ -52,33 +56,21 @@ OPTIONS = (
 
 
 def run_group(plan: Plan) -> int:
-    """Test each group of subjects and write maps, summary and index; return the exit code."""
+    """Test each group of subjects and write maps, curves, results and index; return the exit code.
+
+    Maps of fMRI first, then MEG in time and on the cortex.
+    """
     from neurodnn.pipeline.pages import write_citations
     from neurodnn.report import write_index
 
     config = plan.config
-    out, scrub = config.output_dir, Scrubber(config)
-    planned = [(job, *_hashes(job, config)) for job in plan.jobs]
-    todo, alone = [], count_groups(out) == 1
-    for job, inputs, parameters in planned:
-        path = out / "group" / _summary_name(job, alone)
-        if not _is_done(job, path, inputs, parameters, config):
-            todo.append((job, inputs, parameters, path))
+    out = config.output_dir
+    # refused before anything is written: results of other options that stand there
+    todo = [*_fmri_todo(plan), *_meg_todo(plan)]
     with lock_output(out, None):
         open_run_log(config)
-        for job, inputs, parameters, path in todo:
-            LOGGER.info("%s: %d subjects", job.name, len(job.subjects))
-            with collected_warnings(scrub) as warned:
-                before = _earlier_summaries(job, out)
-                earlier = [str(name) for each in before.values() for name in each.get("Files", [])]
-                summary = _run_one(job, config, (inputs, parameters), earlier)
-            # known only when the block has ended
-            summary["Warnings"] = list(dict.fromkeys([*summary["Warnings"], *warned]))
-            write_derivative(path, summary)
-            for other in before.keys() - {path}:
-                other.unlink()  # of the same group, from when the folder held fewer or more
-            for note in summary["Warnings"]:
-                LOGGER.warning("%s: %s", job.name, note)
+        for run in todo:
+            run()
         if not todo:
             LOGGER.info("group: done before, skipped")
         if not (out / "dataset_description.json").exists():
@@ -86,6 +78,46 @@ def run_group(plan: Plan) -> int:
         write_citations(out)
         LOGGER.info("pages: %s", write_index(out).name)
     return 0
+
+
+def _fmri_todo(plan: Plan) -> list[Callable[[], None]]:
+    """Return what is left to do of maps of fMRI, as functions that do it."""
+    config, out = plan.config, plan.config.output_dir
+    jobs = [job for job in plan.jobs if isinstance(job, GroupJob)]
+    todo: list[Callable[[], None]] = []
+    alone = bool(jobs) and count_groups(out) == 1
+    for job in jobs:
+        hashes, path = _hashes(job, config), out / "group" / _summary_name(job, alone)
+        if not _is_done(job, path, *hashes, config):
+            todo.append(partial(_run_fmri, job, config, hashes, path))
+    return todo
+
+
+def _meg_todo(plan: Plan) -> list[Callable[[], None]]:
+    """Return what is left to do of MEG, as functions that do it."""
+    todo: list[Callable[[], None]] = []
+    for job in plan.jobs:
+        if isinstance(job, MegGroupJob):
+            hashes = hashes_of(job, plan.config)
+            if not is_tested(job, plan.config, hashes):
+                todo.append(partial(run_meg, job, plan.config, hashes))
+    return todo
+
+
+def _run_fmri(job: GroupJob, config: Config, hashes: tuple[str, str], path: Path) -> None:
+    """Test the maps of one group and write its summary to `path`."""
+    LOGGER.info("%s: %d subjects", job.name, len(job.subjects))
+    with collected_warnings(Scrubber(config)) as warned:
+        before = _earlier_summaries(job, config.output_dir)
+        earlier = [str(name) for each in before.values() for name in each.get("Files", [])]
+        summary = _run_one(job, config, hashes, earlier)
+    # known only when the block has ended
+    summary["Warnings"] = list(dict.fromkeys([*summary["Warnings"], *warned]))
+    write_derivative(path, summary)
+    for other in before.keys() - {path}:
+        other.unlink()  # of the same group, from when the folder held fewer or more
+    for note in summary["Warnings"]:
+        LOGGER.warning("%s: %s", job.name, note)
 
 
 def _summary_name(job: GroupJob, alone: bool) -> str:

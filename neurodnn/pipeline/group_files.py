@@ -68,13 +68,16 @@ def reference_targets(job: GroupJob) -> list[Target]:
 
 def contrast_targets(job: GroupJob, pairs: Iterable[tuple[str, str]]) -> list[Target]:
     """Return the differences that were asked for, as targets of their own."""
+    return [each._replace(entities={**shared_entities(job), **each.entities})
+            for each in pair_targets(pairs)]  # fmt: skip
+
+
+def pair_targets(pairs: Iterable[tuple[str, str]]) -> list[Target]:
+    """Return differences as targets whose file names say nothing but which they are."""
     pairs = list(pairs)
     labels = check_unique_labels([f"{a} minus {b}" for a, b in pairs])
-    return [
-        Target(f"{a} - {b}", labels[f"{a} minus {b}"],
-               {**shared_entities(job), "contrast": labels[f"{a} minus {b}"]}, (a, b))
-        for a, b in pairs
-    ]  # fmt: skip
+    return [Target(f"{a} - {b}", labels[f"{a} minus {b}"],
+                   {"contrast": labels[f"{a} minus {b}"]}, (a, b)) for a, b in pairs]  # fmt: skip
 
 
 def shared_entities(job: GroupJob) -> dict[str, str]:

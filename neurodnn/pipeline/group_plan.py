@@ -10,7 +10,9 @@ from typing import Any
 from neurodnn._checks import InputError, message
 from neurodnn.bids import read_json
 from neurodnn.pipeline.config import Config
+from neurodnn.pipeline.group_inputs import chosen_results, first_difference, result_paths
 from neurodnn.pipeline.jobs import Plan
+from neurodnn.pipeline.meg_group_plan import plan_meg_groups
 
 
 @dataclass(frozen=True)
@@ -37,49 +39,29 @@ def key_of(summary: Mapping[str, Any]) -> tuple[str | None, ...]:
 
 
 def count_groups(out: Path) -> int:
-    """Return how many groups the subjects in a folder make, chosen or not."""
-    return len({key_of(read_json(path)) for path in _summary_paths(out)})
-
-
-def _summary_paths(out: Path) -> list[Path]:
-    return sorted(out.glob("sub-*/figures/*_summary.json"))
+    """Return how many groups of maps the subjects in a folder make, chosen or not."""
+    return len({key_of(read_json(path)) for path in result_paths(out, "summary")})
 
 
 def plan_group(config: Config) -> Plan:
     """Return the plan of the group level; unlike subjects and missing maps are faults."""
     faults: list[str] = []
-    groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     try:
-        for summary in _summaries(config):
-            groups.setdefault(key_of(summary), []).append(summary)
+        found = chosen_results(config)
     except InputError as error:
         faults.append(str(error))
-    jobs = [GroupJob(key, tuple(found)) for key, found in groups.items()]
+    groups: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
+    for summary in found.pop("fmri_searchlight", []):
+        groups.setdefault(key_of(summary), []).append(summary)
+    jobs: list[Any] = [GroupJob(key, tuple(own)) for key, own in groups.items()]
     for job in jobs:
         faults += _faults(job, config.output_dir)
         faults += _contrast_faults(job, config)
+    for workflow, results in found.items():
+        more, against = plan_meg_groups(workflow, results, config)
+        jobs, faults = [*jobs, *more], [*faults, *against]
     return Plan(config=config, jobs=tuple(jobs), faults=tuple(faults))
-
-
-def _summaries(config: Config) -> list[dict[str, Any]]:
-    out = config.output_dir
-    found = [read_json(path) for path in _summary_paths(out)]
-    wanted = {label.removeprefix("sub-") for label in config.participant_label}
-    there = sorted({str(each["Subject"]) for each in found})
-    if not found:
-        raise InputError(message(str(out), "holds no summary of a subject",
-                                 remedy="Run the participant level first."))  # fmt: skip
-    for label in sorted(wanted - set(there)):
-        raise InputError(message("--participant-label", "has no results", got=label,
-                                 allowed=", ".join(there)))  # fmt: skip
-    tasks = {label.removeprefix("task-") for label in config.task_id}
-    kept = [each for each in found if not wanted or str(each["Subject"]) in wanted]
-    kept = [each for each in kept if not tasks or each.get("Task") in tasks]
-    if not kept:
-        listed = ", ".join(sorted({str(each.get("Task")) for each in found}))
-        raise InputError(message("--task-id", "has no results", got=list(config.task_id),
-                                 allowed=listed))  # fmt: skip
-    return kept
 
 
 def _faults(job: GroupJob, out: Path) -> list[str]:
@@ -87,7 +69,7 @@ def _faults(job: GroupJob, out: Path) -> list[str]:
     first = job.summaries[0]
     for each in job.summaries[1:]:
         if each.get("ParameterHash") != first.get("ParameterHash"):
-            other = _first_difference(each, first)
+            other = first_difference(each, first)
             faults.append(
                 message(f"sub-{each['Subject']}", "was analysed with other options than "
                         f"sub-{first['Subject']}", got=other,
@@ -123,14 +105,6 @@ def _contrast_faults(job: GroupJob, config: Config) -> list[str]:
                     allowed=allowed)]  # fmt: skip
 
 
-def _first_difference(a: dict[str, Any], b: dict[str, Any]) -> str:
-    ours, theirs = a.get("Parameters", {}), b.get("Parameters", {})
-    for key in sorted(set(ours) | set(theirs)):
-        if ours.get(key) != theirs.get(key):
-            return f"{key}: {ours.get(key)} and {theirs.get(key)}"
-    return "network weights or versions"
-
-
 def _resources(job: GroupJob, plan: Plan) -> list[str]:
     """Return a line about the memory of the test over stimuli, where there is one."""
     from neurodnn.pipeline.estimate import estimate_group
@@ -147,8 +121,12 @@ def group_table(plan: Plan) -> str:
     """Return what the group level found: one line per group of subjects."""
     lines = []
     for job in plan.jobs:
+        if not isinstance(job, GroupJob):
+            listed = ", ".join(job.subjects[:20])
+            lines.append(f"{job.name}: {len(job.subjects)} subjects ({listed})")
+            continue
         maps = len(job.summaries[0]["Maps"])
         lines.append(f"{job.name}: {len(job.subjects)} subjects, {maps} references "
                      f"({', '.join(job.subjects[:20])})")  # fmt: skip
         lines += _resources(job, plan)
-    return "\n".join(lines)
+    return "\n".join([*lines, *plan.left_out])

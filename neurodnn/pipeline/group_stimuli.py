@@ -151,9 +151,9 @@ def _test(
             paths = [out / path for path in entry["Residuals"]]
             residuals[subject] = _residuals(paths, masks[subject])
     return group_stimulus_test(
-        patterns, masks, grid, _rdms(first["References"], stimuli, out),
+        patterns, masks, grid, rdms_over(first["References"], stimuli, out),
         SearchlightSettings.of(first["Parameters"]), residuals=residuals or None,
-        nuisance=_rdms(first.get("Nuisance", []), stimuli, out),
+        nuisance=rdms_over(first.get("Nuisance", []), stimuli, out),
         n_permutations=config.label_permutations, tail=config.tail, seed=config.random_seed,
         n_jobs=workers(config), progress=shows_progress(config),
     )  # fmt: skip
@@ -177,7 +177,7 @@ def _residuals(paths: Sequence[Path], mask: Any) -> Any:
                         sidecars[0].get("Descriptors", {}))  # fmt: skip
 
 
-def _rdms(entries: Sequence[Mapping[str, Any]], stimuli: Sequence[str], out: Path) -> Any:
+def rdms_over(entries: Sequence[Mapping[str, Any]], stimuli: Sequence[str], out: Path) -> Any:
     """Return the RDMs that a summary names over `stimuli`; None without any."""
     from neurodnn.rsa.rdm_files import read_rdms
     from neurodnn.workflows.restriction import join_references, restrict_rdms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from neurodnn._checks import DataWarning
@@ -33,31 +33,66 @@ def chosen_inferences(config: Config) -> list[str]:
 
 def subjects_test(scores: Any, grid: Any, config: Config, *, what: str) -> SubjectsTest:
     """Return mean, t and corrected p of scores (subject, voxel, reference); `what` for the log."""
+    from neurodnn.workflows.group_inference import correct_group
+
+    def correct(name: str, tested: Any, settings: Any, n_jobs: int) -> Any:
+        return correct_group(scores, grid, tested, name, settings, n_jobs=n_jobs)
+
+    return _tested(scores, config, correct, what)
+
+
+def course_test(scores: Any, config: Config, *, what: str) -> SubjectsTest:
+    """Return mean, t and corrected p of scores (subject, time, reference); `what` for the log."""
+    from neurodnn.workflows.course_inference import correct_courses
+
+    def correct(name: str, tested: Any, settings: Any, n_jobs: int) -> Any:
+        return correct_courses(scores, tested, name, settings, n_jobs=n_jobs)
+
+    return _tested(scores, config, correct, what)
+
+
+def _tested(
+    scores: Any, config: Config, correct: Callable[[str, Any, Any, int], Any], what: str
+) -> SubjectsTest:
+    """Flip once for mean, t and the largest t; then correct in each way that was chosen."""
     from neurodnn.pipeline.estimate import workers
-    from neurodnn.workflows.group_inference import InferenceSettings, correct_group
-    from neurodnn.workflows.group_maps import group_maps
+    from neurodnn.stats.permutation import sign_flip_test
+    from neurodnn.workflows.group_inference import InferenceSettings
 
     jobs = workers(config)
     with warnings.catch_warnings():
         # the reason below says the same, with the number of subjects that is needed
         warnings.filterwarnings("ignore", ".*cannot reach p <= ", DataWarning)
-        tested = group_maps(
+        tested = sign_flip_test(
             scores, n_permutations=config.n_permutations, tail=config.tail,
             seed=config.random_seed, n_jobs=jobs, allow_small=True,
         )  # fmt: skip
-    smallest = float(tested.attrs["minimum_p"])
-    if smallest > ALPHA:
-        reason = (
-            f"no p over subjects: with {scores.sizes['subject']} subjects the smallest p that "
-            f"{tested.attrs['n_flips']} sign flips can give is {smallest:.3g} (6 subjects are "
-            "needed for a two-sided test, 5 for a one-sided one)"
-        )
+    reason = reason_against_flips(scores.sizes["subject"], tested.attrs["n_flips"],
+                                  float(tested.attrs["minimum_p"]))  # fmt: skip
+    if reason:
         return SubjectsTest(tested, {}, reason)
     settings, corrected = InferenceSettings.of(vars(config)), {}
     for name in chosen_inferences(config):
         LOGGER.info("%s: corrected by %s", what, name)
-        corrected[name] = correct_group(scores, grid, tested, name, settings, n_jobs=jobs)
+        corrected[name] = correct(name, tested, settings, jobs)
     return SubjectsTest(tested, corrected, "")
+
+
+def reason_against_flips(n_subjects: int, n_flips: int, smallest: float) -> str:
+    """Return why so few subjects cannot be tested; "" where they can.
+
+    Examples
+    --------
+    >>> reason_against_flips(6, 64, 1 / 32)
+    ''
+    """
+    if smallest <= ALPHA:
+        return ""
+    return (
+        f"no p over subjects: with {n_subjects} subjects the smallest p that {n_flips} sign "
+        f"flips can give is {smallest:.3g} (6 subjects are needed for a two-sided test, 5 for a "
+        "one-sided one)"
+    )
 
 
 def differences(scores: Any, pairs: Sequence[tuple[str, str]]) -> Any:

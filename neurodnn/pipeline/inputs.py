@@ -27,14 +27,14 @@ Space = tuple[str | None, str | None]  # space, resolution
 
 
 def find_roots(config: Config) -> dict[str, Path]:
-    """Return the folders that hold ``sub-*`` of each kind of derivative.
+    """Return the folders that hold ``sub-*`` of each kind of fMRI derivative.
 
     Raises
     ------
     InputError
         A named folder holds no subjects, or none is named and the data set has none.
     """
-    named = dict(config.derivatives)
+    named = {name: folder for name, folder in config.derivatives if name != "mne"}
     if not named:
         folder = config.bids_dir / "derivatives"
         named = {
@@ -48,13 +48,31 @@ def find_roots(config: Config) -> dict[str, Path]:
                     remedy="Give --derivatives fmriprep=PATH or betas=PATH.",
                 )
             )
-    for name, folder in named.items():
-        if not folder.is_dir():
-            raise InputError(
-                message(str(folder), f"the folder of --derivatives {name} does not exist",
-                        remedy="Correct the path.")
-            )  # fmt: skip
-    return {name: find_derivatives(folder) for name, folder in named.items()}
+    return {name: _existing(name, folder) for name, folder in named.items()}
+
+
+def find_mne_root(config: Config) -> Path | None:
+    """Return the folder of inverse and forward solutions, None where there is none.
+
+    Raises
+    ------
+    InputError
+        The folder that ``--derivatives mne=PATH`` names does not exist.
+    """
+    named = dict(config.derivatives).get("mne")
+    if named is None:
+        usual = config.bids_dir / "derivatives" / "mne"
+        return usual if next(usual.glob("sub-*"), None) is not None else None
+    return _existing("mne", named)
+
+
+def _existing(name: str, folder: Path) -> Path:
+    if not folder.is_dir():
+        raise InputError(
+            message(str(folder), f"the folder of --derivatives {name} does not exist",
+                    remedy="Correct the path.")
+        )  # fmt: skip
+    return find_derivatives(folder)
 
 
 def read_filters(path: Path | None) -> dict[str, dict[str, object]]:
@@ -62,7 +80,7 @@ def read_filters(path: Path | None) -> dict[str, dict[str, object]]:
     if path is None:
         return {}
     content = read_json(path)
-    allowed = ("bold", "betas", "mask", "events")
+    allowed = ("bold", "betas", "mask", "events", "meg", "eeg")
     for kind, filters in content.items():
         if kind not in allowed:
             near = closest(kind, allowed)
@@ -76,7 +94,7 @@ def read_filters(path: Path | None) -> dict[str, dict[str, object]]:
 
 def find_bold(root: Path, subject: str, config: Config, filters: Mapping) -> list[Path]:
     """Return the preprocessed BOLD images of a subject, all spaces."""
-    asked = {"desc": "preproc", **_asked(config), **filters.get("bold", {})}
+    asked = {"desc": "preproc", **asked_entities(config), **filters.get("bold", {})}
     return find_bids_files(
         root, subject=subject, suffix="bold", extension=IMAGES, datatype="func", filters=asked
     )
@@ -89,7 +107,7 @@ def find_betas(root: Path, subject: str, config: Config, filters: Mapping) -> li
     where that is the one there is) and anything with ``desc-betas``, unless the filter file says
     otherwise.
     """
-    asked = {**_asked(config), **filters.get("betas", {})}
+    asked = {**asked_entities(config), **filters.get("betas", {})}
     found = find_bids_files(
         root, subject=subject, extension=IMAGES, datatype="func", filters=asked
     )
@@ -113,7 +131,8 @@ def find_betas(root: Path, subject: str, config: Config, filters: Mapping) -> li
     return sorted(set(plain + maps), key=found.index)
 
 
-def _asked(config: Config) -> dict[str, object]:
+def asked_entities(config: Config) -> dict[str, object]:
+    """Return the sessions, tasks and runs that the options name, as filters of files."""
     asked: dict[str, object] = {}
     for key, labels in (("ses", config.session_label), ("task", config.task_id),
                         ("run", config.run_id)):  # fmt: skip

@@ -186,6 +186,7 @@ class Plan:
     roots: dict[str, Path] = field(default_factory=dict)
     user_rdms: tuple[object, ...] = ()  # (path, RDMs) pairs, read once
     nuisance: tuple[object, ...] = ()  # the same
+    left_out: tuple[str, ...] = ()  # lines on workflows that are not run, with the reason
     n_images: int = 0
     available_mb: float = 0.0
 

@@ -179,17 +179,17 @@ def _record(text: str) -> logging.LogRecord:
     return logging.LogRecord("neurodnn", logging.DEBUG, "", 0, text, None, None)
 
 
-def software_versions() -> dict[str, str]:
-    """Return the versions that a result depends on, read without importing anything."""
-    return dict(_software_versions())
+def software_versions(*more: str) -> dict[str, str]:
+    """Return the versions that a result depends on, and of `more`; nothing is imported."""
+    return dict(_software_versions(more))
 
 
 @cache
-def _software_versions() -> dict[str, str]:
+def _software_versions(more: tuple[str, ...]) -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"neurodnn": __version__, "python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *more):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# In the order in which the jobs of a subject run; the last is made of all subjects together.
+SUBJECT_WORKFLOWS = ("fmri_searchlight", "meg_timecourse", "meg_source_searchlight")
+WORKFLOWS = SUBJECT_WORKFLOWS
+
 
 class Option(NamedTuple):
     """One option: its long name without dashes, what it takes and what it says in the help."""
@@ -22,13 +26,22 @@ class Option(NamedTuple):
     minimum: float | None = None
     strict: bool = False
     matters: bool = True  # whether the value can change a result, and so enters ParameterHash
+    shapes: tuple[str, ...] = SUBJECT_WORKFLOWS  # whose results of one subject it can change
 
+
+_FMRI = ("fmri_searchlight",)
+_MEG = ("meg_timecourse", "meg_source_searchlight")
+_TIMES = ("meg_timecourse",)
+_SOURCE = ("meg_source_searchlight",)
+_GROUP = ()  # nothing of one subject
 
 METRICS = ("correlation", "euclidean", "cosine", "mahalanobis", "crossnobis")
 COMPARISONS = ("spearman", "pearson", "cosine", "rho-a", "tau-a", "corr_cov", "cosine_cov")
+MEG_METRICS = (*METRICS, "decoding")
 INFERENCES = ("max", "cluster-size", "cluster-mass", "tfce", "fdr", "reference-study")
 
 _WHAT = "what is compared"
+_TIME = "MEG and EEG"
 _DATA = "which data"
 _INFERENCE = "inference"
 _RESOURCES = "resources"
@@ -36,6 +49,8 @@ _RUNNING = "how it runs"
 _OUTPUT = "what comes out"
 
 OPTIONS: tuple[Option, ...] = (
+    Option("workflow", "texts", (), _WHAT, "fmri_searchlight, meg_timecourse (with sensor maps), "
+           "meg_source_searchlight; default all that the data allow", choices=WORKFLOWS, metavar="NAME", matters=False),
     Option("network", "text", "alexnet", _WHAT, "network: neurodnn:scenes (ships with the package)"
            ", a torchvision id such as alexnet or torchvision:alexnet@none (untrained), "
            "my_model.py:build, or none to use --reference-rdms alone", metavar="ID"),
@@ -55,21 +70,21 @@ OPTIONS: tuple[Option, ...] = (
            "(whole:227 to that size); weights: the crop the network was trained with",
            metavar="{whole,whole:N,weights}"),
     Option("metric", "text", "correlation", _WHAT, "distance between brain patterns",
-           choices=METRICS),
+           choices=METRICS, shapes=_FMRI),
     Option("compare", "text", "spearman", _WHAT, "comparison of brain RDM and reference",
            choices=COMPARISONS),
     Option("noise", "text", "pooled", _WHAT, "noise covariance of crossnobis: one of all runs, or "
-           "one of each run", choices=("pooled", "per-fold")),
+           "one of each run", choices=("pooled", "per-fold"), shapes=_FMRI),
     Option("nuisance-rdms", "paths", (), _WHAT, "RDMs that are held constant: the comparison "
            "(spearman or pearson) becomes a partial correlation", metavar="FILE"),
     Option("nuisance-order", "flag", False, _WHAT, "hold constant how far apart in time each "
-           "subject saw the stimuli (fMRIPrep runs; no group test over stimuli)"),
+           "subject saw the stimuli (fMRIPrep runs; no group test over stimuli)", shapes=_FMRI),
     Option("semi-partial", "flag", False, _WHAT, "take the nuisance RDMs out of the references "
            "alone, not out of the brain's"),
     Option("radius", "number", 9.0, _WHAT, "radius of the spheres in mm (centre to centre, "
-           "inclusive)", metavar="MM", minimum=0, strict=True),
+           "inclusive)", metavar="MM", minimum=0, strict=True, shapes=_FMRI),
     Option("min-share", "number", 0.5, _WHAT, "share of a full sphere that must lie in the mask",
-           metavar="SHARE", minimum=0),
+           metavar="SHARE", minimum=0, shapes=_FMRI),
     Option("dtype", "text", "float64", _WHAT, "float64 exact, float32 faster",
            choices=("float64", "float32")),
     Option("participant-label", "texts", (), _DATA, "subjects, with or without sub-",
@@ -80,11 +95,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("run-id", "texts", (), _DATA, "runs", metavar="RUN"),
     Option("space", "text", None, _DATA, "space of the images, such as "
            "MNI152NLin2009cAsym:res-2; default that one where present, else the only one found",
-           metavar="SPACE"),
+           metavar="SPACE", shapes=_FMRI),
     Option("bids-filter-file", "path", None, _DATA, "JSON of entities that images must have: "
            '{"bold": {"desc": "preproc"}, "betas": {"stat": "effect"}}', metavar="FILE"),
     Option("derivatives", "pairs", (), _DATA, "where preprocessed images are: fmriprep=PATH, "
-           "betas=PATH; default BIDS_DIR/derivatives/fmriprep", short="d", metavar="NAME=PATH"),
+           "betas=PATH, and inverse or forward solutions of MEG: mne=PATH; default "
+           "BIDS_DIR/derivatives/fmriprep (or betas) and /mne", short="d", metavar="NAME=PATH"),
     Option("stimuli", "path", None, _DATA, "folder of the images; default BIDS_DIR/stimuli",
            metavar="DIR"),
     Option("stimulus-column", "text", None, _DATA, "events column that names the image; default "
@@ -97,33 +113,75 @@ OPTIONS: tuple[Option, ...] = (
            "(at least 4 always); given, your own RDMs may lack stimuli of the brain data",
            metavar="N", minimum=4),
     Option("confounds", "text", "motion6", _DATA, "regressors of fMRIPrep runs: motion6, "
-           "motion24, each also with +acompcor or +tissue, or none", metavar="STRATEGY"),
+           "motion24, each also with +acompcor or +tissue, or none", metavar="STRATEGY",
+           shapes=_FMRI),
     Option("hrf", "text", "glover", _DATA, "response function: glover or spm, alone or with "
-           "' + derivative'", metavar="MODEL"),
+           "' + derivative'", metavar="MODEL", shapes=_FMRI),
     Option("noise-model", "text", "ar1", _DATA, "of the general linear model: ols, ar1, ar2 ...",
-           metavar="MODEL"),
+           metavar="MODEL", shapes=_FMRI),
     Option("estimate", "text", "beta", _DATA, "response estimates of fMRIPrep runs",
-           choices=("beta", "t")),
+           choices=("beta", "t"), shapes=_FMRI),
+    Option("sensors", "text", "meg", _TIME, "meg (magnetometers and gradiometers), mag, grad or "
+           "eeg", choices=("meg", "mag", "grad", "eeg"), shapes=_MEG),
+    Option("tmin", "number", -0.1, _TIME, "begin of the epochs, s from the onset of the stimulus",
+           metavar="S", shapes=_MEG),
+    Option("tmax", "number", 0.8, _TIME, "their end, s", metavar="S", shapes=_MEG),
+    Option("baseline", "text", "start:0", _TIME, "span whose mean is taken off each epoch and "
+           "sensor: start:0 (up to the stimulus), -0.1:0 in s, or none", metavar="A:B",
+           shapes=_MEG),
+    Option("low-pass", "number", None, _TIME, "low-pass filter of the recording in Hz; default "
+           "none", metavar="HZ", minimum=0, strict=True, shapes=_MEG),
+    Option("resample", "number", None, _TIME, "sampling rate of the epochs in Hz; default that of "
+           "the recording", metavar="HZ", minimum=0, strict=True, shapes=_MEG),
+    Option("bad-channels", "text", "drop", _TIME, "sensors that are marked bad, flat or not "
+           "finite: left out with a warning, or refused", choices=("drop", "refuse"),
+           shapes=_MEG),
+    Option("time-window", "number", 0.02, _TIME, "width of the windows whose mean is a pattern, "
+           "s; 0 for single samples", metavar="S", minimum=0, shapes=_MEG),
+    Option("time-step", "number", None, _TIME, "from one window to the next, s; default the width "
+           "(0: every sample)", metavar="S", minimum=0, strict=True, shapes=_MEG),
+    Option("meg-metric", "text", "correlation", _TIME, "distance between patterns of sensors or "
+           "sources; decoding is the accuracy of a linear classifier (sensors, over time)",
+           choices=MEG_METRICS, shapes=_MEG),
+    Option("meg-noise", "text", "none", _TIME, "none; baseline: each sensor in units of its noise "
+           "before the stimulus; mvnn: multivariate noise normalisation (of crossnobis: by the "
+           "residuals of each window). decoding takes baseline, and not mvnn",
+           choices=("none", "baseline", "mvnn"), shapes=_TIMES),
+    Option("pseudo-trials", "int", 5, _TIME, "trials that are averaged before they are decoded",
+           metavar="N", minimum=1, shapes=_TIMES),
+    Option("decoding-repeats", "int", 100, _TIME, "random divisions of trials into such means",
+           metavar="N", minimum=1, shapes=_TIMES),
+    Option("sensor-radius", "number", 40.0, _TIME, "radius of the neighbourhoods of sensor maps "
+           "in mm", metavar="MM", minimum=0, strict=True, shapes=_TIMES),
+    Option("source-radius", "number", 20.0, _TIME, "radius of the discs in source space, mm along "
+           "the cortex", metavar="MM", minimum=0, strict=True, shapes=_SOURCE),
+    Option("source-method", "text", "dSPM", _TIME, "of the inverse solution",
+           choices=("MNE", "dSPM", "sLORETA", "eLORETA"), shapes=_SOURCE),
+    Option("snr", "number", 3.0, _TIME, "signal-to-noise ratio that regularises the inverse "
+           "solution (lambda2 = 1 / snr^2)", metavar="SNR", minimum=0, strict=True,
+           shapes=_SOURCE),
+    Option("n-bootstrap", "int", 10_000, _INFERENCE, "bootstrap samples of subjects for the "
+           "intervals of peak latencies", metavar="N", minimum=20, shapes=_GROUP),
     Option("label-permutations", "int", 1000, _INFERENCE, "shuffles of the stimuli, at both "
            "levels, for the p that generalises to stimuli; 0 leaves that test out", metavar="N",
-           minimum=0),
+           minimum=0, shapes=_FMRI),
     Option("n-permutations", "int", 10_000, _INFERENCE, "sign flips of subjects; all of them "
-           "where that is affordable (up to 14 subjects)", metavar="N", minimum=20),
+           "where that is affordable (up to 14 subjects)", metavar="N", minimum=20, shapes=_GROUP),
     Option("tail", "text", "two-sided", _INFERENCE, "alternative",
-           choices=("two-sided", "greater")),
+           choices=("two-sided", "greater"), shapes=_FMRI),
     Option("inference", "texts", ("max", "cluster-mass"), _INFERENCE, "corrections over voxels "
            "and references by sign flips: max, cluster-size, cluster-mass, tfce, fdr "
            "(Benjamini-Hochberg), reference-study (cluster size, Cichy et al. 2016) (default: max "
-           "cluster-mass)", choices=INFERENCES, metavar="NAME"),
+           "cluster-mass)", choices=INFERENCES, metavar="NAME", shapes=_GROUP),
     Option("cluster-threshold", "number", 0.001, _INFERENCE, "p of t, with subjects - 1 degrees "
            "of freedom, that lets a voxel into a cluster (two-sided unless --tail greater)",
-           metavar="P", minimum=0, strict=True),
+           metavar="P", minimum=0, strict=True, shapes=_GROUP),
     Option("connectivity", "int", 18, _INFERENCE, "voxels that touch: by faces (6), also by edges "
-           "(18), also by corners (26)", choices=("6", "18", "26")),
+           "(18), also by corners (26)", choices=("6", "18", "26"), shapes=_GROUP),
     Option("tfce-step", "number", None, _INFERENCE, "step of t in TFCE; default the exact "
-           "integral", metavar="STEP", minimum=0, strict=True),
+           "integral", metavar="STEP", minimum=0, strict=True, shapes=_GROUP),
     Option("contrast", "texts", (), _INFERENCE, "differences of references to be tested over "
-           "subjects, such as 'conv5 - conv1'", metavar="'A - B'"),
+           "subjects, such as 'conv5 - conv1'", metavar="'A - B'", shapes=_GROUP),
     Option("random-seed", "int", 0, _INFERENCE, "seed of random sign flips, of shuffles and of "
            "untrained networks", metavar="N", minimum=0),
     Option("n-cpus", "int", None, _RESOURCES, "workers; the result does not depend on it",

@@ -10,12 +10,23 @@ from neurodnn.bids import find_subjects, read_json, write_derivative
 from neurodnn.pipeline.config import Config
 from neurodnn.pipeline.logs import LOGGER
 
+# What results are told in: fMRI maps, MEG in time, on the cortex, and both together.
+KINDS = ("summary", "megresults", "sourceresults", "fusionresults")
+
 
 def summaries(output_dir: Path) -> list[dict[str, Any]]:
     """Return the content of all summaries, subjects first."""
-    found = sorted(output_dir.glob("sub-*/figures/*_summary.json"))
-    found += sorted(output_dir.glob("group/*summary.json"))
+    found = _of_subjects(output_dir, "*")
+    for kind in KINDS:
+        found += sorted(output_dir.glob(f"group/*{kind}.json"))
     return [read_json(path) for path in found]
+
+
+def _of_subjects(output_dir: Path, label: str) -> list[Path]:
+    return [
+        path for kind in KINDS
+        for path in sorted(output_dir.glob(f"sub-{label}/figures/*_{kind}.json"))
+    ]  # fmt: skip
 
 
 def write_citations(output_dir: Path) -> None:
@@ -42,8 +53,7 @@ def rebuild(output_dir: Path, subjects: tuple[str, ...]) -> int:
         raise InputError(message(str(output_dir), "is no folder",
                                  remedy="Give an OUTPUT_DIR that neurodnn has written."))
     labels = find_subjects(output_dir, wanted=subjects or None)
-    labels = [each for each in labels
-              if any((output_dir / f"sub-{each}" / "figures").glob("*_summary.json"))]  # fmt: skip
+    labels = [each for each in labels if _of_subjects(output_dir, each)]
     if not labels:
         raise InputError(message(str(output_dir), "holds no summary of a subject",
                                  remedy="Run the participant level first."))  # fmt: skip

@@ -22,11 +22,6 @@ _CHOOSERS = frozenset(
      "derivatives", "stimuli", "stimulus_table", "weights", "network", "layers",
      "reference_rdms", "nuisance_rdms"}
 )  # fmt: skip
-# Options that shape nothing before the group level.
-_GROUP_ONLY = frozenset(
-    {"n_permutations", "inference", "cluster_threshold", "connectivity", "tfce_step", "contrast"}
-)
-_NOT_OF_A_JOB = _GROUP_ONLY | {"participant_label"}
 
 
 @dataclass
@@ -60,20 +55,31 @@ def job_inputs(job: Job, context: Context) -> list[dict[str, str]]:
             elif kind == "labels":
                 kind = "events" if job.kind == "bold" else "labels"
             pairs.append((kind, path))
-    pairs += [("rdm", path) for path, _ in context.references.plan.user_rdms]
+    return hashed_inputs(pairs, context)
+
+
+def hashed_inputs(pairs: Sequence[tuple[str, Path]], context: Context) -> list[dict[str, str]]:
+    """Return kind, path and sha256 of a job's own files and of those that all jobs read."""
+    pairs = [*pairs, *_shared_inputs(context)]
+    return [
+        {"Kind": kind, "Path": public_path(path, context), "SHA256": context.hashes(path)}
+        for kind, path in dict.fromkeys(pairs)
+    ]
+
+
+def _shared_inputs(context: Context) -> list[tuple[str, Path]]:
+    """Return what is compared with the brain: RDMs that were brought, tables of stimuli."""
+    pairs = [("rdm", path) for path, _ in context.references.plan.user_rdms]
     pairs += [("nuisance", path) for path, _ in context.references.plan.nuisance]
     if context.config.stimulus_table:
         pairs.append(("stimuli", context.config.stimulus_table))
     listing = (context.config.stimuli or context.config.bids_dir / "stimuli") / "stimuli.tsv"
     if context.references.stimuli is not None and listing.is_file():
         pairs.append(("stimuli", listing))
-    return [
-        {"Kind": kind, "Path": _public_path(path, context), "SHA256": context.hashes(path)}
-        for kind, path in dict.fromkeys(pairs)
-    ]
+    return pairs
 
 
-def _public_path(path: Path, context: Context) -> str:
+def public_path(path: Path, context: Context) -> str:
     """Return the path from the data set where it lies inside, else folder kind and name."""
     if path.is_relative_to(context.config.bids_dir):
         return path.relative_to(context.config.bids_dir).as_posix()
@@ -85,46 +91,57 @@ def _public_path(path: Path, context: Context) -> str:
 
 def input_hash(job: Job, inputs: Sequence[dict[str, str]], context: Context) -> str:
     """Return the hash of all that goes into a job: files, stimuli compared, references."""
+    # What sidecars and tables were taken to mean: they may change while the images stay.
+    runs = [[run.label, run.tr, run.slice_time_ref, run.stimuli] for run in job.runs]
+    return hash_of_inputs(inputs, runs, job.stimuli, context)
+
+
+def hash_of_inputs(
+    inputs: Sequence[dict[str, str]], runs: list, stimuli: Sequence[str], context: Context
+) -> str:
+    """Return the hash of files, of what each run was taken to mean, and of the references."""
     found = context.references
     references = [
         [each.name, found.input_hash(each), found.parameter_hash(each)]
         for each in [*found.references, *found.nuisance]
     ]
     files = sorted([each["Kind"], each["Path"], each["SHA256"]] for each in inputs)
-    # What sidecars and tables were taken to mean: they may change while the images stay.
-    runs = [[run.label, run.tr, run.slice_time_ref, run.stimuli] for run in job.runs]
-    return hash_of({"files": files, "runs": runs, "stimuli": list(job.stimuli),
+    return hash_of({"files": files, "runs": runs, "stimuli": list(stimuli),
                     "references": references})  # fmt: skip
 
 
-def job_parameters(context: Context) -> dict[str, object]:
-    """Return the resolved options that can change a result.
+def fields_of(workflow: str) -> list[str]:
+    """Return the options that can change the results of one subject by a workflow.
 
     Which subjects a call names is left out: jobs of an array must write what one run writes.
-    So are options of the group level, which states them itself.
+    So are options of other workflows and of the group level, which states them itself.
     """
-    return {
-        field: option_value(context.config, field)
-        for field, option in BY_FIELD.items()
-        if option.matters and field not in _NOT_OF_A_JOB
-    }
+    return [
+        field for field, option in BY_FIELD.items()
+        if option.matters and workflow in option.shapes and field != "participant_label"
+    ]  # fmt: skip
 
 
-def job_parameter_hash(context: Context) -> str:
+def job_parameters(context: Context, workflow: str = "fmri_searchlight") -> dict[str, object]:
+    """Return the resolved options that can change a result of a workflow."""
+    return {field: option_value(context.config, field) for field in fields_of(workflow)}
+
+
+def job_parameter_hash(context: Context, workflow: str = "fmri_searchlight") -> str:
     """Return the hash of the options that shape a subject's numbers."""
-    parameters = job_parameters(context)
+    parameters = job_parameters(context, workflow)
     return parameter_hash({k: v for k, v in parameters.items() if k not in _CHOOSERS})
 
 
-def command(job: Job, config: Config) -> str:
-    """Return the command that makes this job's files, without this machine's paths."""
+def command(subject: str, config: Config, workflow: str = "fmri_searchlight") -> str:
+    """Return the command that makes a job's files, without this machine's paths."""
     words = ["neurodnn", "BIDS_DIR", "OUTPUT_DIR", "participant", "--participant-label",
-             job.subject]  # fmt: skip
-    for field, option in BY_FIELD.items():
-        value = option_value(config, field)
-        if not option.matters or field in _NOT_OF_A_JOB or value in (None, [], {}):
-            continue
-        if value == option.default:
+             subject]  # fmt: skip
+    if workflow != "fmri_searchlight":
+        words += ["--workflow", workflow]
+    for field in fields_of(workflow):
+        option, value = BY_FIELD[field], option_value(config, field)
+        if value in (None, [], {}) or value == option.default:
             continue
         words.append(f"--{option.name}")
         if option.kind == "flag":
@@ -149,14 +166,14 @@ def common_fields(
         "StimuliHash": hash_of(list(job.stimuli)),
         "Metric": config.metric,
         "Comparison": config.compare,
-        **_partial_fields(context),
+        **partial_fields(context),
         "RadiusMM": config.radius,
         "MinimumShare": config.min_share,
         "Precision": config.dtype,
         **({"Noise": config.noise} if config.metric == "crossnobis" else {}),
         "NumberOfPermutations": 0,
         "RandomSeed": config.random_seed,
-        "Command": context.scrub(command(job, config)),
+        "Command": context.scrub(command(job.subject, config)),
         "SoftwareVersions": software_versions(),
         "Warnings": list(notes),
         "InputHash": hashes[0],
@@ -164,7 +181,8 @@ def common_fields(
     }
 
 
-def _partial_fields(context: Context) -> dict[str, Any]:
+def partial_fields(context: Context) -> dict[str, Any]:
+    """Return what a sidecar says of RDMs that were held constant."""
     names = context.references.nuisance_names
     if not names:
         return {}

@@ -18,6 +18,8 @@ from neurodnn.pipeline.counts import plan_table
 from neurodnn.pipeline.estimate import MEMORY_SHARE
 from neurodnn.pipeline.jobs import Job, Plan
 from neurodnn.pipeline.logs import LOGGER, Scrubber, open_run_log
+from neurodnn.pipeline.meg_jobs import MegJob
+from neurodnn.pipeline.meg_subject import is_meg_done, run_meg_job
 from neurodnn.pipeline.provenance import Context, input_hash, job_inputs, job_parameter_hash
 from neurodnn.pipeline.references import prepare_references
 from neurodnn.pipeline.resume import FileHashes
@@ -107,17 +109,17 @@ def _run_participants(plan: Plan) -> int:
     return _finish(outcome, context, folder)
 
 
-def _what_is_to_do(jobs: Sequence[Job], context: Context) -> list[Job]:
+def _what_is_to_do(
+    jobs: Sequence[Job | MegJob], context: Context
+) -> list[Job | MegJob]:
     """Return the jobs that are not done; all results that stand in the way are listed at once."""
-    parameters = job_parameter_hash(context)
     todo, faults = [], []
     for job in jobs:
         if not (context.config.output_dir / f"sub-{job.subject}").is_dir():
             todo.append(job)
             continue
         try:
-            inputs = input_hash(job, job_inputs(job, context), context)
-            if not is_job_done(job, inputs, parameters, context):
+            if not _is_done(job, context):
                 todo.append(job)
         except InputError as error:
             faults.append(str(error))
@@ -126,14 +128,22 @@ def _what_is_to_do(jobs: Sequence[Job], context: Context) -> list[Job]:
     return todo
 
 
-def _run_one(job: Job, context: Context, outcome: Outcome) -> None:
+def _is_done(job: Job | MegJob, context: Context) -> bool:
+    if isinstance(job, MegJob):
+        return is_meg_done(job, context)
+    inputs = input_hash(job, job_inputs(job, context), context)
+    return is_job_done(job, inputs, job_parameter_hash(context), context)
+
+
+def _run_one(job: Job | MegJob, context: Context, outcome: Outcome) -> None:
     """Run one job under its lock; what goes wrong is recorded, not raised."""
     config = context.config
     LOGGER.info("%s: %d stimuli, %d runs", job.name, len(job.stimuli), len(job.runs))
     start = time.perf_counter()
     try:
         with lock_output(config.output_dir, job.subject):
-            notes = run_job(job, context)
+            made = run_meg_job if isinstance(job, MegJob) else run_job
+            notes = made(job, context)
             for note in notes:
                 LOGGER.warning("%s: %s", job.name, note)
             write_shared(context)
@@ -154,7 +164,7 @@ def _run_one(job: Job, context: Context, outcome: Outcome) -> None:
 
 
 def _record(
-    job: Job, error: Exception, cause: BaseException, context: Context, outcome: Outcome
+    job: Job | MegJob, error: Exception, cause: BaseException, context: Context, outcome: Outcome
 ) -> None:
     kind = "InputError" if isinstance(error, InputError) else type(error).__name__
     text = " ".join(str(error).split()) or kind

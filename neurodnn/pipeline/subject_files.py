@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -252,16 +252,28 @@ def remove_stale(files: JobFiles) -> None:
 
 
 def _of_reference(files: JobFiles, reference: Reference) -> dict[str, Any]:
+    return reference_fields(reference, files.sources, files.context)
+
+
+def reference_fields(
+    reference: Reference, sources: Sequence[str], context: Context
+) -> dict[str, Any]:
+    """Return what a sidecar says of the reference that its data were compared with."""
     fields: dict[str, Any] = {
-        "Sources": [*files.sources, f"bids::{reference.rdm_path.as_posix()}"],
+        "Sources": [*sources, f"bids::{reference.rdm_path.as_posix()}"],
         "Layer": reference.layer,
         "LayerName": reference.name,
     }
-    identity = files.context.references.identity
-    if reference.source == "network" and identity:
-        fields |= {
-            "Network": identity["name"],
-            "NetworkWeightsSHA256": identity["weights_sha256"],
-            "ImageTransform": identity["transform"],
-        }
-    return fields
+    return {**fields, **network_fields(context, reference.source)}
+
+
+def network_fields(context: Context, source: str) -> dict[str, Any]:
+    """Return what a sidecar says of the network, where a layer of it is compared."""
+    identity = context.references.identity
+    if source != "network" or not identity:
+        return {}
+    return {
+        "Network": identity["name"],
+        "NetworkWeightsSHA256": identity["weights_sha256"],
+        "ImageTransform": identity["transform"],
+    }

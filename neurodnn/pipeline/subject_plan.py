@@ -106,7 +106,7 @@ def _read_runs(
         runs[label] = _beside(found, root, kind, label, paths)
     if any(table is None for table in tables.values()):
         return list(runs.values()), None
-    matched = found.attempt(lambda: _match(found, tables))
+    matched = found.attempt(lambda: match_tables(found, tables))
     if matched is None:
         return list(runs.values()), None
     stimuli, report = matched
@@ -180,8 +180,17 @@ def _read_labels(
     return None, pd.DataFrame({"condition": labels})
 
 
-def _match(found: Findings, tables: dict[str, Any]) -> tuple[dict[str, list[str | None]], Any]:
-    """Return the stimulus of each row of each run, and the report over all runs."""
+def match_tables(
+    found: Findings, tables: dict[str, Any]
+) -> tuple[dict[str, list[str | None]], Any]:
+    """Return the stimulus of each row of each run, and the report over all runs.
+
+    Parameters
+    ----------
+    found : Findings
+    tables : dict
+        Label of a run to (path or None, table).
+    """
     import pandas as pd
 
     from neurodnn.stimuli import match_stimuli

@@ -46,7 +46,7 @@ def subject_summary(
         "Inputs": list(inputs),
         "Stimuli": {**job.match, "Compared": len(job.stimuli)},
         "Network": context.references.identity,
-        **_first_stimulus(context),
+        **first_stimulus_entry(context),
         "References": reference_entries(context, context.references.references),
         "Nuisance": reference_entries(context, context.references.nuisance),
         "Parameters": job_parameters(context),
@@ -78,7 +78,8 @@ def reference_entries(context: Context, chosen: Sequence[Reference]) -> list[dic
     ]  # fmt: skip
 
 
-def _first_stimulus(context: Context) -> dict[str, Any]:
+def first_stimulus_entry(context: Context) -> dict[str, Any]:
+    """Return where the first image stands as the network saw it; nothing without a network."""
     references = context.references
     if first_stimulus(references) is None:
         return {}

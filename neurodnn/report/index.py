@@ -8,8 +8,16 @@ from typing import Any
 from neurodnn._checks import InputError, message
 from neurodnn.report import facts
 from neurodnn.report.group import group_section
+from neurodnn.report.meg import has_meg, meg_group_sections
 from neurodnn.report.pages import render, write_page
-from neurodnn.report.tree import Summary, group_summaries, link, subject_summaries
+from neurodnn.report.tree import (
+    MEG,
+    SOURCE,
+    Summary,
+    group_summaries,
+    link,
+    subject_summaries,
+)
 
 
 def write_index(output_dir: str | Path) -> Path:
@@ -45,22 +53,26 @@ participant level first.
     """
     root = Path(output_dir)
     subjects, groups = subject_summaries(root), group_summaries(root)
-    if not subjects and not groups:
+    if not subjects and not groups and not has_meg(root):
         fault, remedy = "has no summary of any subject", "Run the participant level first."
         raise InputError(message(str(output_dir), fault, remedy=remedy))
     page = root / "index.html"
     sections = [group_section(summary, page, number) for number, summary in enumerate(groups)]
     faults = _subject_faults(subjects, page)
-    contents = [(section["anchor"], section["title"]) for section in sections]
+    meg = meg_group_sections(root)
+    contents = [(section["anchor"], section["title"]) for section in [*sections, *meg]]
     contents += [("subjects", "Subjects")] + ([("failures", "Failures")] if faults else [])
-    count = len({summary.path.parts[len(root.parts)] for summary in subjects})
+    everybody = [*subjects, *subject_summaries(root, kind=MEG),
+                 *subject_summaries(root, kind=SOURCE)]  # fmt: skip
+    count = len({summary.path.parts[len(root.parts)] for summary in everybody})
     content = {
         "title": "Where the layers fit the brain",
         "lead": f"{count} subject{'' if count == 1 else 's'}."
         + (" " + _networks([*subjects, *groups]) if _networks([*subjects, *groups]) else ""),
         "contents": contents,
         "groups": sections,
-        "subjects": _subjects_table(subjects, page),
+        "meg_studies": meg,
+        "subjects": _subjects_table(subjects or everybody, page),
         "failures": faults,
         "version": _version([*groups, *subjects]),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def _environment() -> Environment:
     )  # fmt: skip
 
 
-def render(template: str, content: Mapping[str, Any], *, script: str | None = None) -> str:
+def render(template: str, content: Mapping[str, Any], *, scripts: Sequence[str] = ()) -> str:
     """Return a page as HTML.
 
     Parameters
@@ -49,14 +49,14 @@ def render(template: str, content: Mapping[str, Any], *, script: str | None = No
         File below ``templates/``.
     content : mapping
         What the template names; texts may come from anywhere.
-    script : str, optional
-        File below ``templates/`` with the page's script.
+    scripts : sequence of str
+        Files below ``templates/`` that make up the page's one script, in this order.
     """
     style = _own_file("page.css")
     policy = ["default-src 'none'", "img-src data:", f"style-src {_hash(style)}"]
     given = {**content, "style": Markup(style)}
-    if script is not None:
-        code = _own_file(script)
+    if scripts:
+        code = "".join(_own_file(name) for name in scripts)
         policy.append(f"script-src {_hash(code)}")
         given["script"] = Markup(code)
     policy += ["base-uri 'none'", "form-action 'none'"]

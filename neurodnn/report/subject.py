@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neurodnn import __version__
 from neurodnn._checks import InputError, message
 from neurodnn.bids import check_label
 from neurodnn.plotting.rdms import plot_rdms
@@ -23,6 +24,7 @@ from neurodnn.report.maps import (
     viewer_maps,
     viewer_path,
 )
+from neurodnn.report.meg import has_meg, meg_subject_sections
 from neurodnn.report.pages import render, write_page
 from neurodnn.report.pictures import figure_to_uri, file_to_uri
 from neurodnn.report.subject_alone import (
@@ -41,6 +43,7 @@ from neurodnn.report.tree import (
 )
 from neurodnn.report.viewer import viewer_data
 
+SCRIPTS = ("maps.js", "slices.js", "viewer.js")
 _MOST_RDMS = 24
 
 
@@ -81,19 +84,22 @@ level first.
     root = Path(output_dir)
     label = check_label("sub", subject.removeprefix("sub-"))
     summaries = subject_summaries(root, label)
-    if not summaries:
+    if not summaries and not has_meg(root, label):
         fault = f"has no summary of sub-{label}"
         remedy = "Run the participant level first."
         raise InputError(message(str(output_dir), fault, remedy=remedy))
     page = root / f"sub-{label}.html"
     studies = [_study(summary, page, number) for number, summary in enumerate(summaries)]
+    meg = meg_subject_sections(root, label)
     content = {
         "title": f"sub-{label}",
-        "lead": _lead(summaries),
-        "contents": _contents(studies),
+        "lead": _lead(summaries) if summaries else "",
+        "contents": (_contents(studies) if studies else [])
+        + [(each["anchor"], each["title"]) for each in meg],
         "index": link(root / "index.html", page),
         "studies": studies,
-        "version": _version(summaries[0]),
+        "meg_studies": meg,
+        "version": _version(summaries[0]) if summaries else __version__,
     }
     return write_page(page, render("subject.html", content))
 
@@ -252,4 +258,4 @@ def write_viewer(summary: Summary, maps: list, title: str) -> Path | None:
     subject = summary.text("Subject").removeprefix("sub-")
     page = summary.root / ("index.html" if group else f"sub-{subject}.html")
     content = {"title": title, "data": data, "back": link(page, path)}
-    return write_page(path, render("viewer.html", content, script="viewer.js"))
+    return write_page(path, render("viewer.html", content, scripts=SCRIPTS))

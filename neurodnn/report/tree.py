@@ -15,12 +15,14 @@ import numpy as np
 from neurodnn._checks import InputError, message
 from neurodnn.bids import read_json, resolve_inside
 
-_ENDING = "summary.json"
+#: Kinds of results in ``figures/`` and ``group/``: fMRI maps, MEG in time, MEG sources, fusion.
+FMRI, MEG, SOURCE, FUSION = "summary", "megresults", "sourceresults", "fusionresults"
+KINDS = (FMRI, MEG, SOURCE, FUSION)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One ``*summary.json`` of the tree.
+    """One ``*summary.json`` or ``*results.json`` of the tree.
 
     Attributes
     ----------
@@ -32,17 +34,34 @@ class Summary:
         What it holds, absolute paths of the machine taken out of every text.
     problems : list of str
         Filled while a page is made: files that are missing or damaged.
+    kind : str
+        Which of `KINDS` it is.
     """
 
     root: Path
     path: Path
     content: dict[str, Any]
     problems: list[str] = field(default_factory=list)
+    kind: str = FMRI
 
     @property
     def stem(self) -> str:
         """File name without ``summary.json``, such as ``sub-01_task-faces_``."""
-        return self.path.name.removesuffix(_ENDING)
+        return self.path.name.removesuffix(f"{self.kind}.json")
+
+    @property
+    def study(self) -> tuple[str, str]:
+        """Session and task, without their prefixes: results of one study share them."""
+        return (self.text("Session").removeprefix("ses-"), self.text("Task").removeprefix("task-"))
+
+    def entries(self, key: str) -> list[dict[str, Any]]:
+        """The objects of a list of the summary."""
+        return [dict(each) for each in self.list_of(key) if isinstance(each, Mapping)]
+
+    def complain(self, what: str, error: object) -> None:
+        """Put a file that cannot be shown on the list of problems, without paths of the machine."""
+        text = f"{what} cannot be shown: {error}"
+        self.problems.append(without_paths(text, (self.root.absolute(),)))
 
     def text(self, key: str, default: str = "") -> str:
         """A value of the summary as text; `default` where it is missing or null."""
@@ -69,7 +88,9 @@ class Summary:
         return ", ".join(parts)
 
 
-def subject_summaries(root: str | Path, subject: str | None = None) -> list[Summary]:
+def subject_summaries(
+    root: str | Path, subject: str | None = None, *, kind: str = FMRI
+) -> list[Summary]:
     """Return the summaries of one subject, or of all, in the order of their paths.
 
     Parameters
@@ -78,27 +99,37 @@ def subject_summaries(root: str | Path, subject: str | None = None) -> list[Summ
         Output folder.
     subject : str, optional
         Label with or without ``sub-``. Default: every subject.
+    kind : str
+        Which of `KINDS`.
     """
     root = Path(root)
     label = "*" if subject is None else subject.removeprefix("sub-")
     found = [
         path
         for folder in (f"sub-{label}", f"sub-{label}/ses-*")
-        for path in root.glob(f"{folder}/figures/*_{_ENDING}")
+        for path in root.glob(f"{folder}/figures/*_{kind}.json")
     ]
-    return [_read(root, path) for path in sorted(found) if not path.name.startswith(".")]
+    return [_read(root, path, kind) for path in sorted(found) if not path.name.startswith(".")]
 
 
-def group_summaries(root: str | Path) -> list[Summary]:
+def group_summaries(root: str | Path, *, kind: str = FMRI) -> list[Summary]:
     """Return the summaries below ``group/``, in the order of their paths."""
     root = Path(root)
-    found = [path for path in root.glob(f"group/*{_ENDING}") if not path.name.startswith(".")]
-    return [_read(root, path) for path in sorted(found)]
+    found = [path for path in root.glob(f"group/*{kind}.json") if not path.name.startswith(".")]
+    return [_read(root, path, kind) for path in sorted(found)]
 
 
-def _read(root: Path, path: Path) -> Summary:
-    content = without_paths(read_json(path), (root, Path.home()))
-    return Summary(root, path, content)
+def _read(root: Path, path: Path, kind: str) -> Summary:
+    """One summary; of a damaged one, what its name tells, and that it is damaged."""
+    try:
+        content = read_json(path)
+    except InputError as error:
+        content = {"Failures": [f"The results of this level cannot be read: {error}"]}
+        for key, entity in (("Subject", "sub"), ("Session", "ses"), ("Task", "task")):
+            named = re.search(rf"(?:^|_){entity}-([A-Za-z0-9+]+)_", path.name)
+            if named:
+                content[key] = named[1]
+    return Summary(root, path, without_paths(content, (root, Path.home())), kind=kind)
 
 
 def without_paths(value: Any, private: Iterable[Path] = ()) -> Any:

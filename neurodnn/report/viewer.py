@@ -80,14 +80,21 @@ def viewer_data(maps: Sequence[ViewerMap], *, on_template: bool, title: str) -> 
         "underlayNote": underlay.note,
         "low": [float(value) - _MARGIN for value in underlay.low],
         "high": [float(value) + _MARGIN for value in underlay.high],
-        "underlay": _packed_template() if on_template else _pack_underlay(underlay),
+        "underlay": packed_underlay(underlay, on_template=on_template),
         "grids": grids,
         "maps": packed,
-        "colours": {
-            "signed": _table(style.diverging_map()),
-            "positive": _table(style.sequential_map()),
-        },
+        "colours": colour_tables(),
     }
+
+
+def colour_tables() -> dict[str, list[int]]:
+    """The colours of values that may be negative, and of those that may not."""
+    return {"signed": _table(style.diverging_map()), "positive": _table(style.sequential_map())}
+
+
+def packed_underlay(underlay: slices.Underlay, *, on_template: bool) -> dict[str, Any]:
+    """An underlay as the page takes it."""
+    return _packed_template() if on_template else _pack_underlay(underlay)
 
 
 @cache
@@ -113,27 +120,27 @@ def _pack_underlay(underlay: slices.Underlay) -> dict[str, Any]:
     grey = np.nan_to_num(underlay.grey)
     return {
         "shape": list(grey.shape),
-        "toVoxel": _inverse(underlay.affine),
-        "values": _pack(np.rint(255 * np.clip(grey, 0, 1)).astype("u1")),
+        "toVoxel": inverse(underlay.affine),
+        "values": pack(np.rint(255 * np.clip(grey, 0, 1)).astype("u1")),
     }
 
 
 def _grid_of(image, data: np.ndarray, images, grids: list, masks: list) -> int:
     """Number of the grid that this image stands on; added with its mask where it is new."""
-    matrix = _inverse(image.affine)
+    matrix = inverse(image.affine)
     for number, grid in enumerate(grids):
         if grid["shape"] == list(data.shape) and grid["toVoxel"] == matrix:
             return number
     mask = np.zeros(data.shape, dtype=bool)
     for other in images:
-        if other.shape == image.shape and _inverse(other.affine) == matrix:
+        if other.shape == image.shape and inverse(other.affine) == matrix:
             mask |= np.isfinite(np.asarray(other.dataobj, dtype=np.float32))
     masks.append(mask)
     grids.append(
         {
             "shape": list(data.shape),
             "toVoxel": matrix,
-            "mask": _pack(np.packbits(mask.ravel(), bitorder="little")),
+            "mask": pack(np.packbits(mask.ravel(), bitorder="little")),
         }
     )
     return len(grids) - 1
@@ -155,17 +162,17 @@ def _pack_map(each: ViewerMap, values: np.ndarray, grid: int) -> dict[str, Any]:
         "threshold": float(each.threshold),
         "signed": bool((values[finite] < 0).any()),
         "start": [float(value) for value in each.start],
-        "values": _pack(steps),
+        "values": pack(steps),
     }
 
 
-def _pack(array: np.ndarray) -> str:
+def pack(array: np.ndarray) -> str:
     """Bytes in C order, gzipped without a date, as base64."""
     data = gzip.compress(np.ascontiguousarray(array).tobytes(), compresslevel=6, mtime=0)
     return base64.b64encode(data).decode("ascii")
 
 
-def _inverse(affine: np.ndarray) -> list[float]:
+def inverse(affine: np.ndarray) -> list[float]:
     """World mm to voxel, the upper three rows, row by row."""
     return [round(float(value), 9) for value in np.linalg.inv(affine)[:3].ravel()]
 

@@ -29,6 +29,7 @@ TITLES = {
     "reference-study": "cluster size, original form",
 }
 REFERENCE_ALPHA = 0.05  # of the original cluster test, for clusters
+_WITHOUT_GRAPH = ("max", "fdr")
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,15 @@ class Corrected(NamedTuple):
         One row per cluster.
     attributes : dict
         Family, tail, permutations, thresholds, what the test generalises to.
+    labels : xarray.DataArray or None
+        Of each place the number of its cluster, as in `clusters`; 0 outside.
     """
 
     p: xr.DataArray
     enhanced: xr.DataArray | None
     clusters: pd.DataFrame | None
     attributes: dict[str, Any]
+    labels: xr.DataArray | None = None
 
 
 def correct_group(
@@ -150,6 +154,63 @@ def correct_group(
     >>> found.p.dims, found.attributes["generalises_to"]
     (('voxel', 'reference'), 'subjects')
     """
+    from neurodnn.brain.adjacency import voxel_adjacency
+
+    check_choice("inference", inference, TITLES)
+    adjacency = None
+    if inference not in _WITHOUT_GRAPH:
+        adjacency = voxel_adjacency(mask_img, connectivity=settings.connectivity)
+    return correct_on_graph(scores, adjacency, tested, inference, settings, n_jobs=n_jobs)
+
+
+def correct_on_graph(
+    scores: xr.DataArray,
+    adjacency: Any,
+    tested: xr.Dataset,
+    inference: str,
+    settings: InferenceSettings,
+    *,
+    n_jobs: int = 1,
+) -> Corrected:
+    """Return p over subjects, corrected over all places and references, of places on any graph.
+
+    Parameters
+    ----------
+    scores : xarray.DataArray
+        dims ``subject``, ``reference`` and those of the places, such as ``time``.
+    adjacency : sparse array (places x places), or None
+        Which places touch; not needed for ``"max"`` and ``"fdr"``.
+    tested : xarray.Dataset
+        What `neurodnn.sign_flip_test` gave for these scores and settings.
+    inference : str
+        A key of `TITLES`.
+    settings : InferenceSettings
+        Tail, flips, thresholds; its connectivity is that of `adjacency`.
+    n_jobs : int
+        Workers; the result does not depend on it.
+
+    Returns
+    -------
+    Corrected
+
+    Raises
+    ------
+    InputError
+        As for `correct_group`.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> from neurodnn.numerics.adjacency import line_adjacency
+    >>> from neurodnn.stats.permutation import sign_flip_test
+    >>> scores = np.random.default_rng(0).normal(size=(10, 20, 1))
+    >>> scores[:, 5:12] += 2
+    >>> courses = xr.DataArray(scores, dims=("subject", "time", "reference"))
+    >>> found = correct_on_graph(courses, line_adjacency(20), sign_flip_test(courses),
+    ...                          "cluster-mass", InferenceSettings(cluster_threshold=0.01))
+    >>> found.clusters["size"].tolist(), int(found.labels[8, 0])
+    ([7], 1)
+    """
     check_choice("inference", inference, TITLES)
     if inference == "max":
         return Corrected(tested["p_fwe"], None, None, dict(tested.attrs))
@@ -158,9 +219,6 @@ def correct_group(
 
         attributes = {**tested.attrs, "correction": "false discovery rate (Benjamini-Hochberg)"}
         return Corrected(fdr(tested["p"]), None, None, attributes)
-    from neurodnn.brain.adjacency import voxel_adjacency
-
-    adjacency = voxel_adjacency(mask_img, connectivity=settings.connectivity)
     test = {"tfce": _tfce, "reference-study": _reference_study}.get(inference, _clusters)
     return test(scores, adjacency, inference, settings, n_jobs)
 
@@ -174,10 +232,12 @@ def _clusters(
     result = cluster_test(
         scores, adjacency, statistic=inference.removeprefix("cluster-"),
         threshold=_threshold_t(scores, settings), tail=settings.tail,
-        n_permutations=settings.n_permutations, seed=settings.seed, places=["voxel"],
+        n_permutations=settings.n_permutations, seed=settings.seed, places=_places(scores),
         n_jobs=n_jobs,
     )  # fmt: skip
-    return Corrected(result["p_fwe"], None, cluster_table(result), dict(result.attrs))
+    return Corrected(
+        result["p_fwe"], None, cluster_table(result), dict(result.attrs), result["cluster"]
+    )
 
 
 def _tfce(
@@ -187,7 +247,7 @@ def _tfce(
 
     result = tfce_test(
         scores, adjacency, step=settings.tfce_step, tail=settings.tail,
-        n_permutations=settings.n_permutations, seed=settings.seed, places=["voxel"],
+        n_permutations=settings.n_permutations, seed=settings.seed, places=_places(scores),
         n_jobs=n_jobs,
     )  # fmt: skip
     return Corrected(result["p_fwe"], result["tfce"], None, dict(result.attrs))
@@ -202,18 +262,23 @@ def _reference_study(
     result = reference_cluster_test(
         scores, adjacency, cluster_alpha=settings.cluster_threshold, alpha=REFERENCE_ALPHA,
         tail=settings.tail, n_permutations=settings.n_permutations, seed=settings.seed,
-        places=["voxel"], n_jobs=n_jobs,
+        places=_places(scores), n_jobs=n_jobs,
     )  # fmt: skip
     # the original corrects each map on its own: Bonferroni over the references makes one family
     count = result.sizes["reference"]
     # its flips are drawn with repetition: few subjects have fewer different ones than were drawn
     mirrored = 2 if settings.tail == "two-sided" else 1
     smallest = max(float(result.attrs["minimum_p"]), mirrored / 2 ** scores.sizes["subject"])
-    attributes = {**result.attrs, "family": ["voxel", "reference"],
+    attributes = {**result.attrs, "family": [*_places(scores), "reference"],
                   "minimum_p": min(1.0, smallest * count),
                   "correction": f"Bonferroni over {count} references"}  # fmt: skip
     result["p_fwe"] = (result["p_fwe"] * count).clip(max=1.0)
-    return Corrected(result["p_fwe"], None, cluster_table(result), attributes)
+    return Corrected(result["p_fwe"], None, cluster_table(result), attributes, result["cluster"])
+
+
+def _places(scores: xr.DataArray) -> list[str]:
+    """The dimensions that the graph spans."""
+    return [str(dim) for dim in scores.dims if dim not in ("subject", "reference")]
 
 
 def _threshold_t(scores: xr.DataArray, settings: InferenceSettings) -> float:

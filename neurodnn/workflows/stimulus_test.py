@@ -213,7 +213,8 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
     ----------
     parameters : mapping
         ``n_subjects``, ``n_stimuli``, ``n_references``, ``n_permutations``, ``minimum_p``,
-        ``tail``; ``ceiling`` (bool), whether noise ceilings were computed.
+        ``tail``; ``ceiling`` (bool), whether noise ceilings were computed; ``place``, what a score
+        is of (default ``voxel``).
 
     Examples
     --------
@@ -224,13 +225,14 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
     ['kriegeskorte2008', 'nichols2002', 'nili2014', 'schuett2023']
     """
     several = int(str(parameters["n_subjects"])) > 1
-    who = "all references, voxels and subjects" if several else "all references and voxels"
+    place = str(parameters.get("place", "voxel"))
+    who = f"all references, {place}s and subjects" if several else f"all references and {place}s"
     text = (
         f"The {parameters['n_stimuli']} stimuli of the reference RDMs were shuffled "
         f"{parameters['n_permutations']} times (the observed order included), in the same way for "
         f"{who} (Kriegeskorte et al., 2008), and the "
-        f"{'mean score over subjects' if several else 'score'} of each voxel was compared "
-        f"({parameters['tail']}) with the largest one of any voxel and any of the "
+        f"{'mean score over subjects' if several else 'score'} of each {place} was compared "
+        f"({parameters['tail']}) with the largest one of any {place} and any of the "
         f"{parameters['n_references']} references under each shuffle (Nichols and Holmes, 2002). "
         f"The smallest p attainable is {float(str(parameters['minimum_p'])):.3g}. The test "
         "generalises to stimuli, not to subjects."
@@ -238,7 +240,7 @@ def describe(parameters: Mapping[str, object]) -> tuple[str, list[str]]:
     keys = ["kriegeskorte2008", "nichols2002"]
     if parameters.get("ceiling"):
         text += (
-            " The noise ceiling of each voxel is the mean score of a subject's RDM against the "
+            f" The noise ceiling of each {place} is the mean score of a subject's RDM against the "
             "mean RDM of all subjects (upper bound) and of the other subjects (lower bound; Nili "
             "et al., 2014), with RDMs brought to one scale as the comparison sees them (Schütt et "
             "al., 2023)."

@@ -1,0 +1,61 @@
+"""MEG on the pages: what stands there, what is missing said so, nothing from a name runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from meg_results import LATENCIES, LAYERS, write_tree
+
+from neurodnn import cli
+from neurodnn.report import write_index, write_subject_report
+
+EIGHT = tuple(f"{i:02d}" for i in range(1, 9))
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    out = tmp_path_factory.mktemp("meg_pages") / "out"
+    write_tree(out, subjects=EIGHT)
+    (out.parent / "bids").mkdir()
+    words = [str(out.parent / "bids"), str(out), "group", "--work-dir", str(out.parent / "work"),
+             "--n-bootstrap", "200", "--label-permutations", "100", "--n-cpus", "1"]  # fmt: skip
+    assert cli.main(words) == 0
+    return out
+
+
+def test_the_entry_page_tells_when_each_layer_peaks(tree):
+    text = (tree / "index.html").read_text()
+    assert "Group: When each layer fits (MEG): task look" in text
+    assert "Peaks of the group&#39;s mean time courses" in text
+    for name in LAYERS:
+        assert f">{name}</th>" in text
+    for latency in LATENCIES:
+        assert f">{1000 * latency:g}</td>" in text
+    assert "Do later layers peak later?" in text
+    assert text.count("data:image/png;base64,") >= 1
+    assert "8 subjects." in text
+
+
+def test_a_subject_without_fmri_has_a_page_and_the_same_bytes_again(tree):
+    page = write_subject_report(tree, "01")
+    text = page.read_text()
+    assert "When each layer fits (MEG): task look" in text and "#Peak" not in text
+    assert write_subject_report(tree, "01").read_text() == text
+    assert (tree / "index.html").read_bytes() == write_index(tree).read_bytes()
+
+
+def test_what_is_missing_is_said_and_stops_nothing(tree):
+    path = tree / "group" / "task-look_megresults.json"
+    good = path.read_text()
+    content = json.loads(good)
+    content["Peaks"] = "group/none_peaks.tsv"
+    content["TimeSeries"][0]["References"] = ["<script>alert(1)</script>"]
+    content["Task"] = "<script>alert(2)</script>"
+    path.write_text(json.dumps(content))
+    try:
+        text = write_index(tree).read_text()
+    finally:
+        path.write_text(good)
+    assert "The table of peaks cannot be shown" in text
+    assert "<script>alert" not in text
