@@ -16,6 +16,7 @@ from rsatoolbox.rdm import RDMs
 
 import neurodnn as nd
 from neurodnn import cli, demo
+from neurodnn.demo import place
 from neurodnn.simulate.brain import in_template_space
 from neurodnn.simulate.files import store_images_as
 from neurodnn.simulate.stimuli import draw_stimuli, layer_correlations
@@ -71,8 +72,8 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, capsys):
 
 
 def test_nothing_is_found_far_from_all_places(study, places):
-    means, tests, world = demo._group_maps(study.output)
-    shuffled = demo._stimulus_tests(study.output, means)
+    means, tests, world = place._group_maps(study.output)
+    shuffled = place._stimulus_tests(study.output, means)
     centres = places[["x", "y", "z"]].to_numpy()
     far = np.linalg.norm(world[:, None] - centres, axis=2).min(axis=1) > 25
     assert far.sum() > 10_000
