@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import mne_rsa
 import numpy as np
 import pytest
 from rsatoolbox.data import Dataset
@@ -82,6 +81,7 @@ def test_scores_are_those_of_a_plain_loop(metric, distance, comparison, samples)
 
 
 def test_scores_are_those_of_mne_rsa_on_the_same_patches():
+    mne_rsa = pytest.importorskip("mne_rsa")
     values, references, table = _values(1), _references(), _neighbors()
     means = values.mean(axis=3)
     found = source_searchlight(_windows(values), table, references)
