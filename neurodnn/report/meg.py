@@ -22,6 +22,7 @@ from neurodnn.report.courses import (
     span_ms,
     subject_courses,
 )
+from neurodnn.report.meg_stills import sensor_pictures, source_pictures
 from neurodnn.report.pictures import figure_to_uri
 from neurodnn.report.tree import MEG, SOURCE, Summary, group_summaries, subject_summaries
 
@@ -42,8 +43,10 @@ def meg_subject_sections(root: Path, subject: str) -> list[dict[str, Any]]:
             section = _head(summary, kind, number_)
             if kind == MEG:
                 section["pictures"] = _pictures(summary, subject_courses(summary), None)
+                section["pictures"] += sensor_pictures(summary)
                 section["peaks"] = _subject_peaks(summary)
             else:
+                section["pictures"] = source_pictures(summary)
                 section["peaks"] = _source_peaks(summary)
             found.append(_closed(section, summary, f"{kind}{number_}"))
     return found
@@ -60,10 +63,12 @@ def meg_group_sections(root: Path) -> list[dict[str, Any]]:
             if kind == MEG:
                 courses = group_courses(summary, everybody)
                 section["pictures"] = _pictures(summary, courses, read_ceiling(summary))
+                section["pictures"] += sensor_pictures(summary)
                 section["peaks"] = _group_peaks(summary, courses)
                 section["clusters"] = _clusters(summary)
                 section["hierarchy"] = _hierarchy(summary)
             else:
+                section["pictures"] = source_pictures(summary)
                 section["peaks"] = _source_peaks(summary)
             section["reading"] = _reading(summary, kind)
             found.append(_closed(section, summary, f"g{kind}{number_}"))

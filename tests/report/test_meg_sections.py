@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 from meg_results import LATENCIES, LAYERS, write_tree
 
@@ -33,7 +35,9 @@ def test_the_entry_page_tells_when_each_layer_peaks(tree):
     for latency in LATENCIES:
         assert f">{1000 * latency:g}</td>" in text
     assert "Do later layers peak later?" in text
-    assert text.count("data:image/png;base64,") >= 1
+    for alt in ("Time courses of", "Cortex at the peak of"):
+        assert f'alt="{alt}' in text, alt
+    assert "The maps of the sensors of" in text  # three sensors without positions: said so
     assert "8 subjects." in text
 
 
@@ -59,3 +63,30 @@ def test_what_is_missing_is_said_and_stops_nothing(tree):
         path.write_text(good)
     assert "The table of peaks cannot be shown" in text
     assert "<script>alert" not in text
+
+
+def test_the_demo_judges_time_by_the_same_files(tree):
+    from neurodnn.demo.time import time_verdict
+
+    places = pd.DataFrame({"layer": LAYERS, "latency": LATENCIES})
+    found = time_verdict(tree, places)
+    assert found["recovered"].all(), found.to_string()
+    assert found["peak_time"].to_numpy() == pytest.approx(LATENCIES, abs=0.011)
+    swapped = places.assign(latency=LATENCIES[::-1])
+    assert not time_verdict(tree, swapped)["recovered"].any()
+
+
+def test_the_demo_judges_the_cortex_by_place_time_and_p(tree):
+    from neurodnn.demo.source import source_verdict
+
+    content = json.loads((tree / "group" / "task-look_sourceresults.json").read_text())
+    peaks = [each["Peak"] for each in content["Maps"]]
+    places = pd.DataFrame({
+        "layer": LAYERS, "place": list("abcd"), "latency": [peak["Time"] for peak in peaks],
+        **{axis.lower(): [peak[axis] for peak in peaks] for axis in "XYZ"},
+    })  # fmt: skip
+    right = np.array([peak["P"] < 0.05 for peak in peaks])
+    assert right.any()
+    assert (source_verdict(tree, places)["recovered"].to_numpy() == right).all()
+    assert not source_verdict(tree, places.assign(x=places["x"] + 31))["recovered"].any()
+    assert not source_verdict(tree, places.assign(latency=0.9))["recovered"].any()
