@@ -101,7 +101,7 @@ def draw_meg_events(
     Examples
     --------
     >>> events, n_samples = draw_meg_events(["a", "b"], np.random.default_rng(0), 200.0)
-    >>> len(events), events["sample"].tolist()[0], n_samples > events["sample"].max() + 200
+    >>> len(events), events["sample"].tolist()[0], bool(n_samples > events["sample"].max() + 200)
     (10, 200, True)
     """
     order: list[int] = []
