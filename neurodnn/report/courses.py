@@ -30,7 +30,7 @@ class Courses:
     values : DataArray (time, reference)
         Scores, or their mean over subjects; times in seconds.
     statistics : mapping of str to DataArray (time, reference)
-        ``t``, ``p``, ``pmax``, as far as there are any.
+        ``t``, ``p``, ``pmax``, ``p_stimuli``, as far as there are any.
     subjects : DataArray (subject, time, reference) or None
         The subjects' own courses, where all can be read and their mean is `values`.
     """
@@ -107,7 +107,7 @@ def group_courses(
         model = str(entry.get("Model") or "")
         what = f"The time courses of {entry.get('Pair') or model or 'a network'}"
         read: dict[str, xr.DataArray] = {}
-        for name in ("mean", "t", "p", "pmax"):
+        for name in ("mean", "t", "p", "pmax", "p_stimuli"):
             if paths.get(name) is None and name != "mean":
                 continue
             try:

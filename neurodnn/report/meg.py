@@ -28,6 +28,8 @@ from neurodnn.report.tree import MEG, SOURCE, Summary, group_summaries, subject_
 
 _TITLES = {MEG: "When each layer fits (MEG)", SOURCE: "Where on the cortex, and when (MEG sources)"}
 _ALPHA = 0.05
+_SIDE = {"+": "above 0", "-": "below 0", "1": "above 0", "1.0": "above 0", "-1": "below 0",
+         "-1.0": "below 0"}  # fmt: skip
 
 
 def has_meg(root: Path, subject: str | None = None) -> bool:
@@ -181,7 +183,7 @@ def _p_there(courses: Sequence[Courses], name: str, time: float) -> list[str]:
 def _clusters(summary: Summary) -> dict[str, Any]:
     table = read_rows(summary, "Clusters", "The table of clusters", ["reference", "start", "end"])
     rows = [[str(row["reference"]), span_ms(row["start"], row["end"]), ms(row.get("peak")),
-             "above 0" if number(row.get("sign")) > 0 else "below 0",
+             _SIDE.get(str(row.get("sign")).strip(), "–"),
              facts.score(number(row.get("p")), 4)] for _, row in table.iterrows()]  # fmt: skip
     return facts.table("Clusters in time", ("Reference", "#From to (ms)", "#Peak (ms)", "Side",
                                             "#p"), rows)  # fmt: skip

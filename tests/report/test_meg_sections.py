@@ -35,6 +35,13 @@ def test_the_entry_page_tells_when_each_layer_peaks(tree):
     for latency in LATENCIES:
         assert f">{1000 * latency:g}</td>" in text
     assert "Do later layers peak later?" in text
+    table = pd.read_csv(next((tree / "group").glob("*desc-sensors_clusters.tsv")), sep="\t")
+    table = table[table["reference"].isin(LAYERS)]
+    sides = [(table["sign"].astype(str) == sign).sum() for sign in "+-"]
+    assert sum(sides) == len(table) > 0
+    assert [text.count(f">{side} 0</td>") for side in ("above", "below")] == sides
+    # p over stimuli stands beside p over subjects: of 100 shuffles the smallest is .01
+    assert text.count(">0.0100</td>") >= len(LAYERS)
     for alt in ("Time courses of", "Cortex at the peak of"):
         assert f'alt="{alt}' in text, alt
     assert "The maps of the sensors of" in text  # three sensors without positions: said so
