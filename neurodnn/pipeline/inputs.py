@@ -188,15 +188,6 @@ def _space(entities: Entities) -> Space:
     return entities.get("space"), entities.get("res")
 
 
-def run_key(entities: Entities) -> tuple[str | None, ...]:
-    """Return what tells one run from another; numbers without leading zeros."""
-    return tuple(_number(entities.get(key)) for key in RUN_KEYS)
-
-
-def _number(label: str | None) -> str | None:
-    return (label.lstrip("0") or "0") if label and label.isdigit() else label
-
-
 def run_label(entities: Entities, several_sessions: bool) -> str:
     """Return a label for one run that is unique within the job."""
     keys = [key for key in RUN_KEYS if key != "task" and (key != "ses" or several_sessions)]

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# In the order in which the jobs of a subject run; the last is made of all subjects together.
+# In the order in which the jobs of a subject run.
 SUBJECT_WORKFLOWS = ("fmri_searchlight", "meg_timecourse", "meg_source_searchlight")
-WORKFLOWS = SUBJECT_WORKFLOWS
 
 
 class Option(NamedTuple):
@@ -50,7 +49,8 @@ _OUTPUT = "what comes out"
 
 OPTIONS: tuple[Option, ...] = (
     Option("workflow", "texts", (), _WHAT, "fmri_searchlight, meg_timecourse (with sensor maps), "
-           "meg_source_searchlight; default all that the data allow", choices=WORKFLOWS, metavar="NAME", matters=False),
+           "meg_source_searchlight; default all that the data allow",
+           choices=SUBJECT_WORKFLOWS, metavar="NAME", matters=False),
     Option("network", "text", "alexnet", _WHAT, "network: neurodnn:scenes (ships with the package)"
            ", a torchvision id such as alexnet or torchvision:alexnet@none (untrained), "
            "my_model.py:build, or none to use --reference-rdms alone", metavar="ID"),

@@ -8,23 +8,21 @@ from typing import Any
 from neurodnn._checks import InputError, message
 from neurodnn.bids import find_subjects, read_json, write_derivative
 from neurodnn.pipeline.config import Config
+from neurodnn.pipeline.group_inputs import KINDS
 from neurodnn.pipeline.logs import LOGGER
-
-# What results are told in: fMRI maps, MEG in time, on the cortex, and both together.
-KINDS = ("summary", "megresults", "sourceresults", "fusionresults")
 
 
 def summaries(output_dir: Path) -> list[dict[str, Any]]:
     """Return the content of all summaries, subjects first."""
     found = _of_subjects(output_dir, "*")
-    for kind in KINDS:
+    for kind in KINDS.values():
         found += sorted(output_dir.glob(f"group/*{kind}.json"))
     return [read_json(path) for path in found]
 
 
 def _of_subjects(output_dir: Path, label: str) -> list[Path]:
     return [
-        path for kind in KINDS
+        path for kind in KINDS.values()
         for path in sorted(output_dir.glob(f"sub-{label}/figures/*_{kind}.json"))
     ]  # fmt: skip
 

@@ -223,16 +223,3 @@ def span_ms(low: object, high: object) -> str:
     """
     first, last = ms(low), ms(high)
     return "–" if "–" in (first, last) else f"{first} to {last}"
-
-
-def runs_below(p: np.ndarray, times: np.ndarray, alpha: float) -> list[tuple[float, float]]:
-    """Return first and last time of every run of p below `alpha`.
-
-    Examples
-    --------
-    >>> runs_below(np.array([1, 0.01, 0.01, 1, 0.01]), np.arange(5) / 10, 0.05)
-    [(0.1, 0.2), (0.4, 0.4)]
-    """
-    inside = np.concatenate([[0], (np.nan_to_num(p, nan=1.0) < alpha).astype(int), [0]])
-    edges = np.flatnonzero(np.diff(inside)).reshape(-1, 2)
-    return [(float(times[first]), float(times[last - 1])) for first, last in edges]

@@ -37,7 +37,9 @@ def sensor_pictures(summary: Summary) -> list[dict[str, Any]]:
         found.append({"uri": figure_to_uri(figure), "natural": False,
                       "alt": f"Maps of the head for each layer of {model}",
                       "caption": f"{model}: scores of each sensor and its neighbours round the "
-                      "peak of each reference; the nose is up. No test was made here."})
+                      "peak of each reference; the nose is up. Neighbours are of all types "
+                      "analysed together: types that look alike are no second witness. No test "
+                      "was made here."})
     return found
 
 

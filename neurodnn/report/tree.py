@@ -15,9 +15,8 @@ import numpy as np
 from neurodnn._checks import InputError, message
 from neurodnn.bids import read_json, resolve_inside
 
-#: Kinds of results in ``figures/`` and ``group/``: fMRI maps, MEG in time, MEG sources, fusion.
-FMRI, MEG, SOURCE, FUSION = "summary", "megresults", "sourceresults", "fusionresults"
-KINDS = (FMRI, MEG, SOURCE, FUSION)
+#: Kinds of results in ``figures/`` and ``group/``: fMRI maps, MEG in time, MEG sources.
+FMRI, MEG, SOURCE = KINDS = ("summary", "megresults", "sourceresults")
 
 
 @dataclass(frozen=True)
